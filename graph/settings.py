@@ -1,0 +1,38 @@
+"""All settings of Quipu, read from the environment once, at the edge.
+
+Every field is an environment variable with the prefix `QUIPU_` (for instance
+`QUIPU_STORE`); a `.env` file in the working directory is read too.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Typed settings; a wrong value fails at start with the variable's name."""
+
+    model_config = SettingsConfigDict(env_prefix="QUIPU_", env_file=".env", extra="ignore", frozen=True)
+
+    store: str = Field("sqlite:///var/quipu.db", description="URL of the graph store")
+    var: Path = Field(Path("var"), description="folder for keys, models, snapshots and the spool")
+    host: str = Field("127.0.0.1", description="address the service listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port the service listens on; 0 picks a free one")
+    workers: int = Field(1, ge=1, le=64, description="service processes; each holds an index of its own")
+    require_keys: bool = Field(True, description="whether the HTTP service asks for an API key")
+    batch_max: int = Field(64, ge=1, le=1024, description="most transactions scored in one step")
+    queue_max: int = Field(4096, ge=1, description="most transactions waiting before the service answers 503")
+    snapshot_every: int = Field(300, ge=1, description="seconds between index snapshots")
+    future_tolerance: int = Field(300, ge=0, description="seconds a transaction may lie in the future")
+    review_cost: float = Field(5.0, gt=0, description="cost of an investigator's look at one transaction")
+    decline_cost: float = Field(30.0, gt=0, description="cost of blocking one genuine transaction")
+    fraud_loss: float = Field(1.0, gt=0, description="share of a missed fraud's amount that is lost")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings. Tests that change the environment call `settings.cache_clear()`."""
+    return Settings()

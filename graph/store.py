@@ -1,0 +1,162 @@
+"""The store port: the few operations Quipu needs of a graph store.
+
+Every write is idempotent: doing it again changes nothing. Two implementations share one
+contract test suite (`tests/graph/test_store_contract.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from graph.errors import InputError
+from graph.records import Decision, GraphSchema
+
+
+class Outcome(IntEnum):
+    """What became of one row of an upsert."""
+
+    LOADED = 0
+    DUPLICATE = 1
+    CONFLICT = 2
+    """The id is there already with other content; the stored row stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A position in the change feed: the last transaction and label sequence number seen."""
+
+    transaction: int = 0
+    label: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionChanges:
+    """Transactions in order of their sequence number; n rows.
+
+    Attributes:
+        seq: int64[n], strictly ascending, from 1, dense up to rare gaps.
+        occurred_at, arrived_at: int64[n], microseconds UTC.
+        amount: int64[n], hundredths.
+        ids: int32[n, len(schema.keyed)], dense integer ids (from 0, one space over all types); -1 is missing.
+        numeric: float64[n, len(schema.numeric)], NaN is missing.
+        transaction_ids: the n ids, or None where they were not asked for.
+    """
+
+    seq: NDArray[np.int64]
+    occurred_at: NDArray[np.int64]
+    arrived_at: NDArray[np.int64]
+    amount: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    numeric: NDArray[np.float64]
+    transaction_ids: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChanges:
+    """Labels of known transactions in order of their own sequence number; n rows.
+
+    A label whose transaction is not in the store yet is kept, and appears here (with a new
+    sequence number) once the transaction has been loaded.
+
+    Attributes:
+        seq: int64[n], ascending.
+        transaction_seq: int64[n], which transaction.
+        known_at: int64[n], microseconds UTC.
+        is_fraud: bool[n].
+    """
+
+    seq: NDArray[np.int64]
+    transaction_seq: NDArray[np.int64]
+    known_at: NDArray[np.int64]
+    is_fraud: NDArray[np.bool_]
+
+
+class Store(Protocol):
+    """A graph store. Safe to share between threads; errors are `graph.errors.StoreError`."""
+
+    url: str
+
+    def close(self) -> None: ...
+
+    def schema(self) -> GraphSchema:
+        """The schema of what has been loaded so far."""
+
+    def extend_schema(self, schema: GraphSchema) -> GraphSchema:
+        """Appends what the store's schema lacks of `schema`; returns the whole."""
+
+    def upsert_transactions(self, batch: pa.Table) -> NDArray[np.int8]:
+        """Writes transactions (columns of `transaction_columns`), atomically; an `Outcome` a row.
+
+        Rows of one batch with the same id: the first counts, later ones are duplicates or conflicts.
+        Columns that the schema has and the batch lacks are missing values.
+        """
+
+    def upsert_labels(self, batch: pa.Table) -> NDArray[np.int8]:
+        """Writes labels (`LABEL_COLUMNS`), atomically; same transaction, known_at and source: a duplicate
+        (or, with another is_fraud, a conflict)."""
+
+    def upsert_attributes(self, entity: str, batch: pa.Table) -> int:
+        """Sets attributes of entities: a text column `key`, and one column an attribute. Returns entities written."""
+
+    def write_decisions(self, decisions: Sequence[Decision]) -> NDArray[np.int8]:
+        """Keeps decisions, atomically; an `Outcome` each. A kept decision is never changed."""
+
+    def decisions(self, transaction_ids: Sequence[str]) -> dict[str, Decision]:
+        """The kept decisions of these transactions; unknown ids are left out."""
+
+    def sequence_numbers(self, transaction_ids: Sequence[str]) -> dict[str, int]:
+        """The sequence numbers of those of these transactions that are in the store."""
+
+    def entity_ids(self, entity: str, keys: Sequence[str]) -> dict[str, int]:
+        """The integer ids of those of these keys that are known for this entity type or category."""
+
+    def entity_keys(self, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """(entity type, key) of each known integer id."""
+
+    def assign_ids(self, entity: str, keys: Sequence[str]) -> dict[str, int]:
+        """As `entity_ids`, giving new ids to keys not seen before. The service needs ids before facts are written."""
+
+    def watermark(self) -> Watermark:
+        """The newest position of the change feed."""
+
+    def transaction_changes(
+        self, since: int = 0, *, with_ids: bool = False, chunk: int = 262_144
+    ) -> Iterator[TransactionChanges]:
+        """Transactions with a sequence number above `since`, in chunks, up to now."""
+
+    def label_changes(self, since: int = 0, *, chunk: int = 262_144) -> Iterator[LabelChanges]:
+        """Labels with a sequence number above `since`, in chunks, up to now."""
+
+    def labels_of(self, transaction_ids: Sequence[str]) -> dict[str, list[tuple[int, bool, str]]]:
+        """Label history a transaction: (known_at, is_fraud, source), oldest first."""
+
+    def entity(self, entity: str, key: str) -> dict[str, Any] | None:
+        """One entity: type, key, attributes, transactions, first_at, last_at, amount (hundredths), fraud_known."""
+
+    def neighbourhood(self, entity: str, key: str, *, depth: int = 1, limit: int = 200) -> dict[str, Any]:
+        """A bounded subgraph: `nodes`, `links` (aggregates over the most recent transactions), `truncated`."""
+
+    def recent_transactions(self, entity: str, key: str, *, limit: int = 50) -> list[dict[str, Any]]:
+        """An entity's latest transactions, newest first, with ids, entities, amount, label and band where known."""
+
+    def status(self) -> dict[str, int]:
+        """Counts: transactions, labels, decisions, entities, and `entities:<type>` each."""
+
+
+def open_store(url: str) -> Store:
+    """Opens the store that `url` names, creating or migrating it where needed.
+
+    Raises:
+        InputError: the URL's scheme is not known.
+        StoreError: the store cannot be opened.
+    """
+    if url.startswith("sqlite:"):
+        from graph.sqlite_store import SqliteStore
+
+        return SqliteStore(url)
+    raise InputError(f"cannot tell what kind of store {url!r} is", hint="use sqlite:///path/to/file.db")
