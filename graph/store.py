@@ -76,6 +76,21 @@ class LabelChanges:
     is_fraud: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class EntityKeys:
+    """The keys of the integer ids first, first + 1, …; n of them.
+
+    Attributes:
+        first: the first id.
+        kinds: int16[n], position of each id's type in `schema.keyed`.
+        keys: n texts.
+    """
+
+    first: int
+    kinds: NDArray[np.int16]
+    keys: list[str]
+
+
 class Store(Protocol):
     """A graph store. Safe to share between threads; errors are `graph.errors.StoreError`."""
 
@@ -101,7 +116,7 @@ class Store(Protocol):
         (or, with another is_fraud, a conflict)."""
 
     def upsert_attributes(self, entity: str, batch: pa.Table) -> int:
-        """Sets attributes of entities: a text column `key`, and one column an attribute. Returns entities written."""
+        """Sets attributes of entities: a text column `key`, one column an attribute. Returns entities written."""
 
     def write_decisions(self, decisions: Sequence[Decision]) -> NDArray[np.int8]:
         """Keeps decisions, atomically; an `Outcome` each. A kept decision is never changed."""
@@ -115,11 +130,8 @@ class Store(Protocol):
     def entity_ids(self, entity: str, keys: Sequence[str]) -> dict[str, int]:
         """The integer ids of those of these keys that are known for this entity type or category."""
 
-    def entity_keys(self, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """(entity type, key) of each known integer id."""
-
-    def assign_ids(self, entity: str, keys: Sequence[str]) -> dict[str, int]:
-        """As `entity_ids`, giving new ids to keys not seen before. The service needs ids before facts are written."""
+    def entity_keys(self, since: int = 0, *, chunk: int = 262_144) -> Iterator[EntityKeys]:
+        """The keys behind integer ids from `since` on, in order, in chunks, up to now."""
 
     def watermark(self) -> Watermark:
         """The newest position of the change feed."""
@@ -136,13 +148,14 @@ class Store(Protocol):
         """Label history a transaction: (known_at, is_fraud, source), oldest first."""
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
-        """One entity: type, key, attributes, transactions, first_at, last_at, amount (hundredths), fraud_known."""
+        """One entity: type, key, attributes, transactions, first_at, last_at, amount (hundredths), fraud_known;
+        None where it is not known."""
 
     def neighbourhood(self, entity: str, key: str, *, depth: int = 1, limit: int = 200) -> dict[str, Any]:
-        """A bounded subgraph: `nodes`, `links` (aggregates over the most recent transactions), `truncated`."""
+        """A bounded subgraph: `nodes`, `links` (aggregates of the most recent transactions), `truncated`."""
 
     def recent_transactions(self, entity: str, key: str, *, limit: int = 50) -> list[dict[str, Any]]:
-        """An entity's latest transactions, newest first, with ids, entities, amount, label and band where known."""
+        """An entity's latest transactions, newest first: ids, entities, amount, label and band where known."""
 
     def status(self) -> dict[str, int]:
         """Counts: transactions, labels, decisions, entities, and `entities:<type>` each."""
