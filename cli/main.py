@@ -4,14 +4,19 @@ Each sub-command lives in a file of its own, which is imported only when it is c
 """
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from cli.console import err, fail
 from graph.errors import QuipuError
+
+if TYPE_CHECKING:
+    # Typer brings its own click, for whose types it has no public names.
+    from typer._click import Command, Context, HelpFormatter
 
 COMMANDS = {
     "demo": "a small world end to end, then serve",
@@ -29,21 +34,36 @@ COMMANDS = {
 }
 
 
+def _part_of_quipu(command: "Command", name: str) -> "Command":
+    """A sub-command's own app as a part of the whole: help in one style, shell completion only at the root."""
+    command.name = name
+    command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    if isinstance(command, TyperCommand | TyperGroup):
+        command.rich_markup_mode = None
+    if isinstance(command, TyperGroup):
+        for nested, part in command.commands.items():
+            _part_of_quipu(part, nested)
+    return command
+
+
 class LazyGroup(TyperGroup):
     """Imports `cli.<name>` when its command is called; help lists them all without importing any."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
         app: typer.Typer = import_module(f"cli.{cmd_name}").app
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        return command
+        return _part_of_quipu(typer.main.get_command(app), cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def resolve_command(self, ctx: "Context", args: list[str]) -> "tuple[str | None, Command | None, list[str]]":
+        if args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, n=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
