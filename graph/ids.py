@@ -1,0 +1,21 @@
+"""Keys of entities, as people and devices send them."""
+
+import re
+
+_NULL_LIKE = frozenset(
+    {"", "-", "--", "null", "(null)", "<null>", "none", "nil", "nan", "na", "n/a", "#n/a", "unknown", "undefined", "(none)"}
+    | {"not set", "(not set)", "not available", "missing", "0.0.0.0", "::", "0:0:0:0:0:0:0:0"}  # noqa: S104
+)
+_ZEROS = re.compile(r"[0\s.:_{}-]+\Z")
+
+
+def is_missing(key: str) -> bool:
+    """Whether a key says that there is none: `unknown`, `null`, eight zeros or more (an all-zero advertising id).
+
+    Such a key is a missing value: kept, it would link strangers through one giant shared device.
+    A short zero (`0`, `000`) is a key like any other, since numbered sources start there.
+    """
+    text = key.strip()
+    if len(text) > 64:
+        return False
+    return text.casefold() in _NULL_LIKE or (text.count("0") >= 8 and _ZEROS.match(text) is not None)
