@@ -3,8 +3,8 @@
 import re
 
 _NULL_LIKE = frozenset(
-    {"", "-", "--", "null", "(null)", "<null>", "none", "nil", "nan", "na", "n/a", "#n/a", "unknown", "undefined", "(none)"}
-    | {"not set", "(not set)", "not available", "missing", "0.0.0.0", "::", "0:0:0:0:0:0:0:0"}  # noqa: S104
+    ("", "-", "--", "null", "(null)", "<null>", "none", "(none)", "nil", "nan", "na", "n/a", "#n/a", "unknown")
+    + ("undefined", "missing", "not set", "(not set)", "not available", "0.0.0.0", "::", "0:0:0:0:0:0:0:0")  # noqa: S104
 )
 _ZEROS = re.compile(r"[0\s.:_{}-]+\Z")
 
