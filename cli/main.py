@@ -6,12 +6,13 @@ Each sub-command lives in a file of its own, which is imported only when it is c
 import sys
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from cli.console import err, fail
+from cli.console import err, fail, out
 from graph.errors import QuipuError
 
 if TYPE_CHECKING:
@@ -77,8 +78,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"quipu {version('quipu')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Quipu finds payment fraud by its links."""
 
 
