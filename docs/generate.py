@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,12 +72,11 @@ def settings_page() -> str:
     return SETTINGS_HEAD + "".join(rows)
 
 
-def pages() -> dict[Path, str]:
-    """The generated pages and what should stand in them."""
-    return {HERE / "commands.md": commands_page(), HERE / "settings.md": settings_page()}
+PAGES: dict[str, Callable[[], str]] = {"commands.md": commands_page, "settings.md": settings_page}
+"""The pages that are written from the code, and what writes them."""
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
-        path.write_text(text)
-        sys.stdout.write(f"wrote docs/{path.name}\n")
+    for page, text in PAGES.items():
+        (HERE / page).write_text(text())
+        sys.stdout.write(f"wrote docs/{page}\n")
