@@ -1,6 +1,8 @@
 """Tables of facts, checked and taken apart into arrays: what every store implementation writes from."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +11,15 @@ from numpy.typing import NDArray
 from graph.errors import InputError
 from graph.records import (
     LABEL_COLUMNS,
+    USER,
     GraphSchema,
     category_column,
     entity_column,
     numeric_column,
     transaction_columns,
 )
+
+_FEW = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +64,21 @@ class TransactionBatch:
             InputError: a required column is missing or has empty values, a type does not fit, or
                 a column is not in the schema.
         """
-        expected = transaction_columns(schema)
-        _refuse_unknown(table, expected, "extend the store's schema first (extend_schema)")
+        columns = _columns(table, _transaction_fields(schema), "extend the store's schema first (extend_schema)")
         n = table.num_rows
-
-        def keys(name: str) -> KeyColumn | None:
-            if name not in table.column_names:
-                return None
-            encoded = _column(table, expected.field(name)).dictionary_encode()
-            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            return KeyColumn(codes, _texts(encoded.dictionary, name))
-
-        def numbers(name: str) -> NDArray[np.float64]:
-            if name not in table.column_names:
-                return np.full(n, np.nan)
-            values: NDArray[np.float64] = _column(table, expected.field(name)).to_numpy(zero_copy_only=False)
-            return values
-
         numeric = np.full((n, len(schema.numeric)), np.nan)
         for position, name in enumerate(schema.numeric):
-            numeric[:, position] = numbers(numeric_column(name))
-        currency: list[str | None] = [None] * n
-        if "currency" in table.column_names:
-            currency = [*_texts(_column(table, expected.field("currency")), "currency")]
+            if (column := columns.get(numeric_column(name))) is not None:
+                numeric[:, position] = column.to_numpy(zero_copy_only=False)
+        names = [entity_column(name) for name in schema.entities] + [category_column(n) for n in schema.categories]
+        currency: list[Any] = _texts(columns, "currency") if "currency" in columns else [None] * n
         return cls(
-            transaction_ids=_texts(_column(table, expected.field("transaction_id")), "transaction_id"),
-            occurred_at=_integers(table, expected.field("occurred_at")),
-            arrived_at=_integers(table, expected.field("arrived_at")),
-            amount=_integers(table, expected.field("amount")),
+            transaction_ids=_texts(columns, "transaction_id"),
+            occurred_at=_integers(columns, "occurred_at"),
+            arrived_at=_integers(columns, "arrived_at"),
+            amount=_integers(columns, "amount"),
             currency=currency,
-            keys=[
-                *(
-                    _required(keys(entity_column(name)), name) if i == 0 else keys(entity_column(name))
-                    for i, name in enumerate(schema.entities)
-                ),
-                *(keys(category_column(name)) for name in schema.categories),
-            ],
+            keys=[_keys(columns, name) if name in columns else None for name in names],
             numeric=numeric,
         )
 
@@ -115,52 +99,79 @@ class LabelBatch:
         Raises:
             InputError: a column is missing, unknown or has empty values, or a type does not fit.
         """
-        _refuse_unknown(table, LABEL_COLUMNS, "labels have transaction_id, is_fraud, known_at and source")
+        columns = _columns(
+            table, tuple(LABEL_COLUMNS), "labels have transaction_id, is_fraud, known_at and source, nothing else"
+        )
         return cls(
-            transaction_ids=_texts(_column(table, LABEL_COLUMNS.field("transaction_id")), "transaction_id"),
-            is_fraud=_column(table, LABEL_COLUMNS.field("is_fraud")).to_pylist(),
-            known_at=_integers(table, LABEL_COLUMNS.field("known_at")).tolist(),
-            source=_texts(_column(table, LABEL_COLUMNS.field("source")), "source"),
+            transaction_ids=_texts(columns, "transaction_id"),
+            is_fraud=columns["is_fraud"].to_pylist(),
+            known_at=_integers(columns, "known_at").tolist(),
+            source=_texts(columns, "source"),
         )
 
 
-def _refuse_unknown(table: pa.Table, expected: pa.Schema, hint: str) -> None:
-    unknown = [name for name in table.column_names if name not in expected.names]
-    if unknown:
-        raise InputError(f"the table has unknown columns: {', '.join(map(repr, unknown))}", hint=hint)
-    twice = {name for name in table.column_names if table.column_names.count(name) > 1}
-    if twice:
-        raise InputError(f"the table has columns twice: {', '.join(map(repr, sorted(twice)))}")
+@lru_cache(maxsize=16)
+def _transaction_fields(schema: GraphSchema) -> tuple[pa.Field, ...]:
+    return tuple(transaction_columns(schema))
 
 
-def _column(table: pa.Table, field: pa.Field) -> pa.Array:
-    if field.name not in table.column_names:
-        raise InputError(f"the table lacks the column {field.name!r}")
-    column = table.column(field.name)
-    if column.type != field.type:
-        try:
-            column = column.cast(field.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InputError(f"column {field.name!r} is {column.type}, not {field.type}: {error}") from error
-    if column.null_count and not field.nullable:
-        raise InputError(f"column {field.name!r} has {column.null_count} empty values")
-    return column.combine_chunks()
+def _columns(table: pa.Table, fields: tuple[pa.Field, ...], hint: str) -> dict[str, pa.Array]:
+    """The table's columns by name, each in one piece, of its field's type and without forbidden nulls.
+
+    Single transactions take this way too, on the scoring path: hence one pass, and no table-wide
+    operations of Arrow.
+    """
+    columns: dict[str, pa.Array] = {}
+    by_name = {field.name: field for field in fields}
+    for name, column in zip(table.column_names, table.itercolumns(), strict=True):
+        field = by_name.get(name)
+        if field is None:
+            raise InputError(f"the table has the unknown column {name!r}", hint=hint)
+        if name in columns:
+            raise InputError(f"the table has the column {name!r} twice")
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        if array.type != field.type:
+            try:
+                array = array.cast(field.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise InputError(f"column {name!r} is {array.type}, not {field.type}: {error}") from error
+        if array.null_count and not field.nullable:
+            raise InputError(f"column {name!r} has {array.null_count} empty values, but needs all")
+        columns[name] = array
+    for name in _REQUIRED.intersection(by_name).difference(columns):
+        raise InputError(f"the table lacks the column {name!r}")
+    return columns
 
 
-def _integers(table: pa.Table, field: pa.Field) -> NDArray[np.int64]:
-    values: NDArray[np.int64] = _column(table, field).cast(pa.int64()).to_numpy(zero_copy_only=False)
+_REQUIRED = frozenset(
+    ["transaction_id", "occurred_at", "arrived_at", "amount", entity_column(USER), *LABEL_COLUMNS.names]
+)
+
+
+def _integers(columns: dict[str, pa.Array], name: str) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = columns[name].view(pa.int64()).to_numpy(zero_copy_only=False)
     return values
 
 
-def _texts(array: pa.Array, name: str) -> list[str]:
+def _texts(columns: dict[str, pa.Array], name: str) -> list[Any]:
+    return _listed(columns[name], name)
+
+
+def _listed(array: pa.Array, name: str) -> list[Any]:
     try:
-        texts: list[str] = array.to_pylist()
+        texts: list[Any] = array.to_pylist()
     except UnicodeDecodeError as error:
         raise InputError(f"column {name!r} has text that is not UTF-8") from error
     return texts
 
 
-def _required(column: KeyColumn | None, name: str) -> KeyColumn:
-    if column is None:
-        raise InputError(f"the table lacks the column {entity_column(name)!r}")
-    return column
+def _keys(columns: dict[str, pa.Array], name: str) -> KeyColumn:
+    array = columns[name]
+    if len(array) <= _FEW:  # Arrow's set-up costs more than the work
+        values = _listed(array, name)
+        keys = list(dict.fromkeys(value for value in values if value is not None))
+        code = {key: i for i, key in enumerate(keys)}
+        return KeyColumn(np.array([-1 if v is None else code[v] for v in values], dtype=np.int32), keys)
+    encoded = array.dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return KeyColumn(codes, _listed(encoded.dictionary, name))

@@ -140,7 +140,7 @@ class Database:
             raise InputError("an id or key is not valid Unicode text (lone surrogate)") from error
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             f"{self._absolute.as_uri()}?mode={mode}",
             uri=True,
             timeout=BUSY_SECONDS,
@@ -148,8 +148,6 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute("PRAGMA mmap_size = 1073741824")
-        return connection
 
     def _prepare(self) -> None:
         writer = self._writer

@@ -5,13 +5,18 @@ feed is consistent once its end is fixed, without holding a read transaction (wh
 keep the write-ahead log from being emptied) while the reader works on a chunk.
 """
 
+import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph.sqlite_database import Database
 from graph.sqlite_layout import Layout, LayoutCache
 from graph.store import EntityKeys, LabelChanges, TransactionChanges, Watermark
+
+_BLOCK = 1_024
 
 
 def watermark(database: Database) -> Watermark:
@@ -42,22 +47,22 @@ def _transactions(
         " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
     )
     while since < end:
+        arrays: list[tuple[NDArray[Any], ...]] = []
+        texts: list[str] = []
         with database.reading() as connection:
-            rows = connection.execute(sql, (since, end, chunk)).fetchall()
-        if not rows:
+            for columns in _blocks(connection.execute(sql, (since, end, chunk))):
+                ids, numbers = layout.ids(columns[4])[:, layout.slots], layout.numbers(columns[5])
+                arrays.append((*map(_integers, columns[:4]), ids, numbers))
+                if with_ids:
+                    texts += columns[6]
+        if not arrays:
             return
-        seq, occurred_at, arrived_at, amount, ids, numbers, *texts = zip(*rows, strict=True)
-        del rows
-        since = seq[-1]
-        yield TransactionChanges(
-            np.array(seq, dtype=np.int64),
-            np.array(occurred_at, dtype=np.int64),
-            np.array(arrived_at, dtype=np.int64),
-            np.array(amount, dtype=np.int64),
-            layout.ids(ids)[:, layout.slots],
-            layout.numbers(numbers),
-            list(texts[0]) if with_ids else None,
+        changes = TransactionChanges(
+            *(np.concatenate(parts) for parts in zip(*arrays, strict=True)),
+            transaction_ids=texts if with_ids else None,
         )
+        since = int(changes.seq[-1])
+        yield changes
 
 
 def label_changes(database: Database, since: int, *, chunk: int) -> Iterator[LabelChanges]:
@@ -68,21 +73,17 @@ def label_changes(database: Database, since: int, *, chunk: int) -> Iterator[Lab
 def _labels(database: Database, since: int, end: int, *, chunk: int) -> Iterator[LabelChanges]:
     while since < end:
         with database.reading() as connection:
-            rows = connection.execute(
+            cursor = connection.execute(
                 "SELECT seq, transaction_seq, known_at, is_fraud FROM labels"
                 " WHERE seq > ? AND seq <= ? AND transaction_seq IS NOT NULL ORDER BY seq LIMIT ?",
                 (since, end, chunk),
-            ).fetchall()
-        if not rows:
+            )
+            blocks = [[_integers(column) for column in columns] for columns in _blocks(cursor)]
+        if not blocks:
             return
-        seq, transaction_seq, known_at, is_fraud = zip(*rows, strict=True)
-        since = seq[-1]
-        yield LabelChanges(
-            np.array(seq, dtype=np.int64),
-            np.array(transaction_seq, dtype=np.int64),
-            np.array(known_at, dtype=np.int64),
-            np.array(is_fraud, dtype=np.bool_),
-        )
+        seq, transaction_seq, known_at, is_fraud = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+        since = int(seq[-1])
+        yield LabelChanges(seq, transaction_seq, known_at, is_fraud.astype(np.bool_))
 
 
 def entity_keys(database: Database, layouts: LayoutCache, since: int, *, chunk: int) -> Iterator[EntityKeys]:
@@ -104,3 +105,13 @@ def _keys(database: Database, layout: Layout, since: int, end: int, *, chunk: in
         kinds, keys = zip(*rows, strict=True)
         yield EntityKeys(since, position[list(kinds)], list(keys))
         since += len(rows)
+
+
+def _blocks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """The columns of a result, a block of rows at a time: small blocks stay in the processor's cache."""
+    while rows := cursor.fetchmany(_BLOCK):
+        yield list(zip(*rows, strict=True))
+
+
+def _integers(column: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.fromiter(column, dtype=np.int64, count=len(column))

@@ -1,0 +1,364 @@
+"""The as-of index: who did what, and what was known of it, before any moment; in memory.
+
+It is rebuilt from the store or opened from a snapshot, then kept current by the scorer's own
+appends and by the store's change feed. One thread writes at a time; compiled look-ups
+(`gnn.features`, `graph.ego`) read `state` without the interpreter's lock.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph import state as kernels
+from graph.errors import StoreError
+from graph.postings import Postings, empty_postings, grown, laid_out
+from graph.progress import Progress, Silent
+from graph.records import GraphSchema
+from graph.state import State
+from graph.store import Store, TransactionChanges, Watermark
+
+_SLACK = 0.25
+
+
+class AsOfIndex:
+    """All transactions and labels of a store, for look-ups as of any moment.
+
+    Attributes:
+        schema: which entity types and categories are indexed, in which order.
+        state: the arrays, for compiled code.
+        names: the key of each integer id; `kinds` its position in `schema.keyed`.
+        watermark: how far the store's change feed has been applied.
+    """
+
+    def __init__(self, schema: GraphSchema, *, entities: int = 1024, rows: int = 4096) -> None:
+        self.schema = schema
+        self.state = empty_state(len(schema.keyed), entities, rows)
+        self.names: list[str] = []
+        self.kinds: list[int] = []
+        self.watermark = Watermark()
+        self._ids: list[dict[str, int]] = [{} for _ in schema.keyed]
+        self._own: dict[str, int] = {}
+        self._row_of_seq: NDArray[np.int32] = np.full(rows, -1, np.int32)
+        self._local_ids: NDArray[np.int32] = np.empty(0, np.int32)
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        snapshot: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        schema: GraphSchema | None = None,
+    ) -> "AsOfIndex":
+        """Opens the newest snapshot in the folder `snapshot` that fits the store, else reads the store; catches up.
+
+        Args:
+            schema: what to index (a model bundle's schema); by default all that the store has.
+        """
+        from graph.snapshot import load_snapshot
+
+        wanted = schema or store.schema()
+        index = load_snapshot(snapshot, store, wanted) if snapshot is not None else None
+        if index is None:
+            index = cls._built(store, wanted, progress or Silent())
+        index.catch_up(store)
+        return index
+
+    @classmethod
+    def _built(cls, store: Store, schema: GraphSchema, progress: Progress) -> "AsOfIndex":
+        mark = store.watermark()
+        index = cls(schema)
+        chunks = []
+        with progress.stage("reading transactions", total=mark.transaction or None) as advance:
+            for chunk in store.transaction_changes(0):
+                chunks.append(chunk)
+                advance(len(chunk.seq))
+        if not chunks:
+            return index
+        index._read_keys(store)
+        columns = index._columns_of(store)
+        occurred_at = np.concatenate([c.occurred_at for c in chunks])
+        ids = np.concatenate([index._localised(c, columns) for c in chunks])
+        index.state = _state_of(occurred_at, np.concatenate([c.amount for c in chunks]), ids, len(index.names))
+        seq = np.concatenate([c.seq for c in chunks])
+        index._remember(seq, np.arange(len(seq), dtype=np.int32))
+        index.watermark = Watermark(int(seq[-1]), 0)
+        rows, known_at, is_fraud, last = [], [], [], 0
+        for labels in store.label_changes(0):
+            inside = labels.transaction_seq <= index.watermark.transaction
+            cut = len(inside) if inside.all() else int(np.argmin(inside))
+            if cut:
+                rows.append(index._row_of_seq[labels.transaction_seq[:cut]])
+                known_at.append(labels.known_at[:cut])
+                is_fraud.append(labels.is_fraud[:cut])
+                last = int(labels.seq[cut - 1])
+            if cut < len(inside):
+                break
+        if rows:
+            index.state = _with_labels(
+                index.state, np.concatenate(rows), np.concatenate(known_at), np.concatenate(is_fraud)
+            )
+        index.watermark = Watermark(index.watermark.transaction, last)
+        return index
+
+    @property
+    def transactions(self) -> int:
+        """Rows in the index."""
+        return int(self.state.counts[0])
+
+    @property
+    def labels(self) -> int:
+        """Labels in the index."""
+        return int(self.state.counts[1])
+
+    @property
+    def newest_at(self) -> int:
+        """Event time of the latest transaction, microseconds UTC; 0 where there is none."""
+        n = self.transactions
+        return int(self.state.occurred_at[:n].max()) if n else 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes in use by rows, labels and postings (reserved but untouched room is not counted)."""
+        s, (rows, labels) = self.state, self.state.counts
+        size = rows * (8 * s.records.shape[1] + 4 + 4) + labels * (4 + 8 + 1 + 1 + 4)
+        for postings in (s.history, s.known, s.fraud):
+            size += postings.used[0] * (4 + (8 if postings.sums.shape[0] > 1 else 0)) + len(self.names) * 16
+        return int(size)
+
+    def id_of(self, kind: int, key: str) -> int:
+        """The integer id of a key, -1 where it has not been seen."""
+        return self._ids[kind].get(key, -1)
+
+    def id_for(self, kind: int, key: str) -> int:
+        """The integer id of a key, giving it one where it has not been seen."""
+        known = self._ids[kind].get(key)
+        if known is not None:
+            return known
+        new = len(self.names)
+        self.names.append(key)
+        self.kinds.append(kind)
+        self._ids[kind][key] = new
+        self._reserve_entities(new + 1)
+        return new
+
+    def reserve(self, rows: int) -> int:
+        """Makes room for so many more rows to be filled in; returns the number of the next row."""
+        n = self.transactions
+        if n + rows > self.state.occurred_at.shape[0]:
+            self.state = _longer_rows(self.state, max(2 * (n + rows), 65_536))
+        return n
+
+    def append(self, transaction_id: str | None, occurred_at: int, amount: int, ids: Sequence[int]) -> int:
+        """Adds a transaction; returns its row.
+
+        A transaction named by its id is this process's own: when the change feed brings it back it is not added again.
+        """
+        row = self.reserve(1)
+        s = self.state
+        s.occurred_at[row] = occurred_at
+        s.amount[row] = amount
+        s.ids[row] = ids
+        s.first_label[row] = -1
+        self.post(row)
+        if transaction_id is not None:
+            self._own[transaction_id] = row
+        return row
+
+    def post(self, row: int) -> None:
+        """Posts a row whose columns were filled in after `reserve`."""
+        while not kernels.post_row(self.state, row):
+            self._enlarge_pools()
+        self.state.counts[0] = row + 1
+
+    def owns(self, transaction_id: str) -> bool:
+        """Whether this process added the transaction itself and the change feed has not brought it back yet."""
+        return transaction_id in self._own
+
+    def catch_up(self, store: Store) -> int:
+        """Applies what the store has that the index lacks; returns how many transactions and labels were new."""
+        applied = 0
+        columns = self._columns_of(store)
+        for chunk in store.transaction_changes(self.watermark.transaction, with_ids=True):
+            # Keys are read after the rows that use them: a row is never committed before its entities.
+            self._read_keys(store)
+            applied += self._apply(chunk, self._localised(chunk, columns))
+        for labels in store.label_changes(self.watermark.label):
+            for seq, transaction_seq, known_at, is_fraud in zip(
+                labels.seq.tolist(),
+                labels.transaction_seq.tolist(),
+                labels.known_at.tolist(),
+                labels.is_fraud.tolist(),
+                strict=True,
+            ):
+                if transaction_seq > self.watermark.transaction:
+                    return applied
+                self.add_label(int(self._row_of_seq[transaction_seq]), known_at, is_fraud)
+                self.watermark = Watermark(self.watermark.transaction, seq)
+                applied += 1
+        return applied
+
+    def add_label(self, row: int, known_at: int, is_fraud: bool) -> None:
+        """Adds a label of a row, known from `known_at` (microseconds UTC) on."""
+        while True:
+            lacking = kernels.add_label(self.state, row, known_at, is_fraud)
+            if lacking == 0:
+                return
+            if lacking == kernels.ROOM_LABELS:
+                self.state = _longer_labels(self.state, max(2 * self.labels, 65_536))
+            else:
+                self._enlarge_pools()
+
+    def _apply(self, chunk: TransactionChanges, ids: NDArray[np.int32]) -> int:
+        assert chunk.transaction_ids is not None
+        added = 0
+        rows = np.empty(len(chunk.seq), np.int32)
+        for i, transaction_id in enumerate(chunk.transaction_ids):
+            own = self._own.pop(transaction_id, None)
+            if own is not None:
+                rows[i] = own
+                continue
+            rows[i] = self.append(None, int(chunk.occurred_at[i]), int(chunk.amount[i]), ids[i])  # type: ignore[arg-type]
+            added += 1
+        self._remember(chunk.seq, rows)
+        self.watermark = Watermark(int(chunk.seq[-1]), self.watermark.label)
+        return added
+
+    def _remember(self, seq: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
+        last = int(seq[-1])
+        if last >= self._row_of_seq.shape[0]:
+            longer = np.full(max(2 * last, 65_536), -1, np.int32)
+            longer[: self._row_of_seq.shape[0]] = self._row_of_seq
+            self._row_of_seq = longer
+        self._row_of_seq[seq] = rows
+
+    def _columns_of(self, store: Store) -> list[int]:
+        """Position in the store's keyed columns of each of the index's, -1 where the store has none."""
+        theirs = {name: i for i, name in enumerate(store.schema().keyed)}
+        return [theirs.get(name, -1) for name in self.schema.keyed]
+
+    def _read_keys(self, store: Store) -> None:
+        kind_of = {name: i for i, name in enumerate(self.schema.keyed)}
+        schema = store.schema().keyed
+        for chunk in store.entity_keys(self._local_ids.shape[0]):
+            if chunk.first != self._local_ids.shape[0]:
+                raise StoreError("the store's entity numbers have a gap", hint="restore the store from a backup")
+            local = np.empty(len(chunk.keys), np.int32)
+            for i, (kind, key) in enumerate(zip(chunk.kinds.tolist(), chunk.keys, strict=True)):
+                mine = kind_of.get(schema[kind], -1)
+                local[i] = self.id_for(mine, key) if mine >= 0 else -1
+            self._local_ids = np.concatenate([self._local_ids, local])
+
+    def _localised(self, chunk: TransactionChanges, columns: list[int]) -> NDArray[np.int32]:
+        ids = np.full((len(chunk.seq), len(columns)), -1, np.int32)
+        for mine, theirs in enumerate(columns):
+            if 0 <= theirs < chunk.ids.shape[1]:
+                column = chunk.ids[:, theirs]
+                ids[:, mine] = np.where(column >= 0, self._local_ids[column], -1)
+        return ids
+
+    def _reserve_entities(self, entities: int) -> None:
+        s = self.state
+        if entities > s.history.start.shape[0]:
+            room = max(2 * entities, 1024)
+            self.state = s._replace(
+                history=grown(s.history, room, 0), known=grown(s.known, room, 0), fraud=grown(s.fraud, room, 0)
+            )
+
+    def _enlarge_pools(self) -> None:
+        def larger(postings: Postings) -> Postings:
+            largest = int(postings.capacity.max(initial=0))
+            return grown(postings, 0, 2 * postings.rows.shape[0] + 4 * largest * len(self.schema.keyed))
+
+        s = self.state
+        self.state = s._replace(history=larger(s.history), known=larger(s.known), fraud=larger(s.fraud))
+
+
+def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> State:
+    """A state without any row, with room for so many of each."""
+    records = np.zeros((rows, 2 + (columns + 1) // 2), np.int64)
+    return State(
+        records,
+        records[:, 0],
+        records[:, 1],
+        records.view(np.int32)[:, 4 : 4 + columns],
+        np.full(rows, -1, np.int32),
+        np.zeros(labels, np.int32),
+        np.zeros(labels, np.int64),
+        np.zeros(labels, np.int8),
+        np.zeros(labels, np.int8),
+        np.zeros(labels, np.int32),
+        empty_postings(entities, 4096, sums=True),
+        empty_postings(entities, 4096, sums=False),
+        empty_postings(entities, 4096, sums=True),
+        np.zeros(2, np.int64),
+    )
+
+
+def _state_of(
+    occurred_at: NDArray[np.int64], amount: NDArray[np.int64], ids: NDArray[np.int32], entities: int
+) -> State:
+    """The state of rows that have all arrived, without labels, in blocks with some slack."""
+    n = len(occurred_at)
+    state = _longer_rows(empty_state(ids.shape[1], 1, 1), n + n // 2 + 65_536)
+    state.occurred_at[:n] = occurred_at
+    state.amount[:n] = amount
+    state.ids[:n] = ids
+    state.first_label[:n] = -1
+    state.counts[0] = n
+    history = laid_out(_entries_by_entity(ids, entities), sums=True, slack=_SLACK)
+    state = state._replace(
+        history=history,
+        known=grown(state.known, entities, 0),
+        fraud=grown(state.fraud, entities, 0),
+    )
+    kernels.post_in_order(state, np.argsort(occurred_at, kind="stable"))
+    return state
+
+
+def _with_labels(
+    state: State, rows: NDArray[np.int32], known_at: NDArray[np.int64], is_fraud: NDArray[np.bool_]
+) -> State:
+    order = np.argsort(known_at, kind="stable")
+    state = _longer_labels(state, len(order) + len(order) // 2 + 65_536)
+    kernels.chain_labels(state, rows[order], known_at[order], is_fraud[order].astype(np.int8))
+    entities = state.history.start.shape[0]
+    known, fraud = np.zeros(entities, np.int64), np.zeros(entities, np.int64)
+    kernels.count_labels(state, known, fraud)
+    state = state._replace(
+        known=laid_out(known, sums=False, slack=_SLACK), fraud=laid_out(fraud, sums=True, slack=_SLACK)
+    )
+    kernels.post_labels(state)
+    return state
+
+
+def _entries_by_entity(ids: NDArray[np.int32], entities: int) -> NDArray[np.int64]:
+    present = ids[ids >= 0]
+    return np.bincount(present, minlength=entities).astype(np.int64)
+
+
+def _longer_rows(s: State, rows: int) -> State:
+    n = int(s.counts[0])
+    records = np.empty((rows, s.records.shape[1]), np.int64)
+    records[:n] = s.records[:n]
+    return kernels.with_records(s, records)._replace(first_label=_extended(s.first_label, n, rows))
+
+
+def _longer_labels(s: State, labels: int) -> State:
+    n = int(s.counts[1])
+    return s._replace(
+        label_row=_extended(s.label_row, n, labels),
+        label_known_at=_extended(s.label_known_at, n, labels),
+        label_fraud=_extended(s.label_fraud, n, labels),
+        label_change=_extended(s.label_change, n, labels),
+        label_next=_extended(s.label_next, n, labels),
+    )
+
+
+def _extended(old: NDArray[Any], used: int, size: int) -> NDArray[Any]:
+    new = np.empty(size, old.dtype)
+    new[:used] = old[:used]
+    return new
