@@ -215,7 +215,7 @@ def test_walks_by_hand() -> None:
     ],
 )
 def test_arrays_that_would_lead_astray_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="forest|node|tree"):
+    with pytest.raises(ValueError, match=r"forest|node|tree"):
         stump(**changes)
 
 
