@@ -1,0 +1,117 @@
+"""A world as files: what a platform would hand over, a mapping for it, and the truth in a folder of its own."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+import yaml
+
+from etl.simulator.sequel import fresh_ring, regular_visit
+from etl.simulator.world import World
+from graph.errors import InputError
+from graph.progress import Progress, Silent
+
+Format = Literal["parquet", "csv"]
+_HEADER = "# Made by `quipu simulate`. Load it with `quipu ingest mapping.yaml`; truth/ is for judging models only.\n"
+
+
+def write(world: World, folder: Path, file_format: Format = "parquet", progress: Progress | None = None) -> list[Path]:
+    """Writes a world into a folder, replacing files of an earlier world; returns the files.
+
+    `transactions.parquet` (or `.csv`), `labels.csv`, `users.csv`, `devices.csv`, `restaurants.csv`, `mapping.yaml`, and
+    `truth/` with `fraud.parquet`, `rings.json` and `demo.json`. Times in CSV are ISO 8601 in UTC.
+
+    `truth/demo.json` holds transactions after the world's end, as bodies of scoring requests: `history`, of a ring that
+    is not among the files, and then `ordinary` and `ring`, the two to score.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    truth = folder / "truth"
+    transactions = folder / f"transactions.{file_format}"
+    try:
+        truth.mkdir(parents=True, exist_ok=True)
+        (folder / f"transactions.{'csv' if file_format == 'parquet' else 'parquet'}").unlink(missing_ok=True)
+        with (progress or Silent()).stage("writing", total=8) as advance:
+            if file_format == "parquet":
+                pa.parquet.write_table(world.transactions, transactions, compression="zstd")
+            else:
+                _write_csv(world.transactions, transactions)
+            advance(1)
+            files = [transactions]
+            for name, table in _texts(world).items():
+                files.append(folder / name)
+                _write_csv(table, files[-1])
+                advance(1)
+            files += [folder / "mapping.yaml", truth / "fraud.parquet", truth / "rings.json", truth / "demo.json"]
+            files[-4].write_text(
+                _HEADER + yaml.safe_dump(mapping(transactions.name), sort_keys=False, allow_unicode=True), "utf-8"
+            )
+            pa.parquet.write_table(world.truth, files[-3], compression="zstd")
+            advance(1)
+            files[-2].write_text(json.dumps(world.rings, indent=1), "utf-8")
+            advance(1)
+            files[-1].write_text(json.dumps(demo(world), indent=1, ensure_ascii=False), "utf-8")
+            advance(1)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}", hint="give another folder") from error
+    return files
+
+
+def mapping(transactions: str) -> dict[str, Any]:
+    """The mapping of a world's files, whose transactions are in the file of this name beside it."""
+    columns = ("restaurant_id", "device_id", "ip", "amount", "currency", "payment_method", "transaction_type", "city")
+    return {
+        "name": "simulated",
+        "source": {"files": transactions},
+        "transaction": {
+            "transaction_id": "transaction_id",
+            "occurred_at": {"column": "occurred_at", "timezone": "UTC"},
+            "user_id": "user_id",
+            **{name: name for name in columns},
+            "times": ["account_created_at"],
+        },
+        "labels": {
+            "files": "labels.csv",
+            "transaction_id": "transaction_id",
+            "is_fraud": "is_fraud",
+            "known_at": "known_at",
+            "source": "source",
+        },
+        "attributes": {
+            "user": {"files": "users.csv", "key": "user_id"},
+            "device": {"files": "devices.csv", "key": "device_id"},
+            "restaurant": {"files": "restaurants.csv", "key": "restaurant_id"},
+        },
+    }
+
+
+def demo(world: World) -> dict[str, Any]:
+    """What `truth/demo.json` holds: the same for the same world."""
+    *history, ring = fresh_ring(world, world.settings.seed)
+    return {"history": history, "ordinary": regular_visit(world, world.settings.seed), "ring": ring}
+
+
+def _texts(world: World) -> dict[str, pa.Table]:
+    return {
+        "labels.csv": world.labels,
+        "users.csv": world.users,
+        "devices.csv": world.devices,
+        "restaurants.csv": world.restaurants,
+    }
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    columns = {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_timestamp(column.type):
+            column = pc.strftime(column.cast(pa.timestamp("s", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+        elif name == "amount":
+            column = column.cast(pa.decimal128(14, 2))
+        columns[name] = column
+    pa.csv.write_csv(pa.table(columns), path, pa.csv.WriteOptions(quoting_style="needed"))
