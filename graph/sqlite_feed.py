@@ -51,18 +51,17 @@ def _transactions(
         texts: list[str] = []
         with database.reading() as connection:
             for columns in _blocks(connection.execute(sql, (since, end, chunk))):
-                ids, numbers = layout.ids(columns[4])[:, layout.slots], layout.numbers(columns[5])
-                arrays.append((*map(_integers, columns[:4]), ids, numbers))
+                by_position = layout.ids(columns[4])[:, layout.slots]
+                arrays.append((*map(_integers, columns[:4]), by_position, layout.numbers(columns[5])))
                 if with_ids:
                     texts += columns[6]
         if not arrays:
             return
-        changes = TransactionChanges(
-            *(np.concatenate(parts) for parts in zip(*arrays, strict=True)),
-            transaction_ids=texts if with_ids else None,
+        seq, occurred_at, arrived_at, amount, ids, numbers = map(np.concatenate, zip(*arrays, strict=True))
+        since = int(seq[-1])
+        yield TransactionChanges(
+            seq, occurred_at, arrived_at, amount, ids, numbers, transaction_ids=texts if with_ids else None
         )
-        since = int(changes.seq[-1])
-        yield changes
 
 
 def label_changes(database: Database, since: int, *, chunk: int) -> Iterator[LabelChanges]:
