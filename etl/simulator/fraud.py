@@ -92,8 +92,9 @@ class Fraud:
 def commit(scene: Scene, typologies: tuple[Typology, ...], transactions: int) -> Fraud | None:
     """Makes rings of each typology until its share of so many transactions is reached; None where none is wanted.
 
-    Each typology gets at least one ring, as long as a tiny world has room for one more. Starts are spread evenly from before the first day to the last, so that
-    some rings are at work when the period begins and some when it ends; what lies outside is cut off.
+    Each typology gets at least one ring, as long as a tiny world has room for one more. Starts are spread evenly
+    from before the first day to the last, so that some rings are at work when the period begins and some when it
+    ends; what lies outside is cut off.
     """
     if transactions == 0:
         return None
@@ -115,9 +116,10 @@ def _rings(rng: np.random.Generator, scene: Scene, typology: Typology, budget: f
     settings = scene.settings
     early = min(typology.lasts, settings.days) * DAY // 2
     span = settings.ends - settings.begins + early
-    turn, made = rng.random(), 0
+    turn, made, misses = rng.random(), 0, 0
     rings: list[Events] = []
-    while not rings or made + made / len(rings) / 2 < budget:
+    # Where a tiny world has nobody to steal from, there is an end to trying.
+    while misses < 100 and (not rings or made + made / len(rings) / 2 < budget):
         turn = (turn + 0.6180339887498949) % 1.0  # the golden ratio spreads any number of starts evenly
         start = settings.begins - early + int(turn * span)
         events = typology.make(rng, scene, start)
@@ -125,4 +127,6 @@ def _rings(rng: np.random.Generator, scene: Scene, typology: Typology, budget: f
         if inside.any():
             rings.append(events.take(inside))
             made += len(rings[-1])
+        else:
+            misses += 1
     return rings

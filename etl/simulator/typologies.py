@@ -63,11 +63,10 @@ def account_takeover(rng: np.random.Generator, scene: Scene, start: int) -> Even
 def card_testing(rng: np.random.Generator, scene: Scene, start: int) -> Events:
     """Stolen cards tried out in bursts of small and zero amounts, from one device over several accounts."""
     city, count = scene.city(rng), int(rng.integers(3, 9))
-    if rng.random() < 0.5:
+    users = scene.established(rng, count if rng.random() < 0.5 else 0, start)
+    if not len(users):
         opened = np.minimum(waking_hours(rng, start - rng.integers(300, 3 * DAY, count)), start - 300)
         users = scene.accounts.open(opened, city)
-    else:
-        users = scene.established(rng, count, start)
     rows = int(rng.integers(10, 28))
     user = rng.choice(users, rows)
     # Slow enough not to trip a plain velocity limit, and in two or three sittings.
