@@ -138,6 +138,8 @@ class Database:
             raise translated(error, self.path) from error
         except UnicodeEncodeError as error:
             raise InputError("an id or key is not valid Unicode text (lone surrogate)") from error
+        except OverflowError as error:
+            raise InputError(f"a number does not fit into 64 bits: {error}") from error
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
