@@ -1,0 +1,316 @@
+"""The spool: a local SQLite file that makes a decision durable before it is acknowledged.
+
+All workers of a host share it. A decision is on disk when `append` returns (one commit a batch),
+whatever the graph store does; the drainer moves it on. Records keep the order of their commits.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from graph.errors import StoreError, StoreUnavailable
+from graph.records import Decision
+
+_LAYOUT = """
+CREATE TABLE IF NOT EXISTS records(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    transaction_id TEXT NOT NULL UNIQUE,
+    digest BLOB NOT NULL,
+    decided_at INTEGER NOT NULL,
+    probability REAL NOT NULL,
+    band TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    response BLOB NOT NULL,
+    features BLOB NOT NULL,
+    fact BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS labels(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    transaction_id TEXT NOT NULL,
+    is_fraud INTEGER NOT NULL,
+    known_at INTEGER NOT NULL,
+    source TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS refused(seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO state VALUES ('drained', 0);
+"""
+_DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
+_INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
+_LARGE_WAL = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decision with the transaction it was made on.
+
+    Attributes:
+        fact: the transaction as `api.facts` encodes it; empty where the graph store had it before.
+        seq: position in the spool; 0 before it is appended.
+    """
+
+    decision: Decision
+    fact: bytes
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledLabel:
+    """A label that waits for the graph store; times as in `graph.records`."""
+
+    transaction_id: str
+    is_fraud: bool
+    known_at: int
+    source: str
+    seq: int = 0
+
+
+class Spool:
+    """One connection to the spool file; open one for each thread that is busy with it. Methods exclude each other.
+
+    Writers take turns by a lock file rather than by SQLite's own busy wait, which sleeps a millisecond at least.
+
+    Args:
+        path: the file; made where it is missing.
+        durable: whether a commit waits for the disk. The drainer's marks need not: lost, they are made again.
+
+    Raises:
+        StoreError: the file is not a spool or cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self.path = path
+        self._mutex = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._turn = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            # The drainer makes the checkpoints, so that no request waits for one.
+            self._db.execute("PRAGMA wal_autocheckpoint=0")
+            with self._lock_file():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.executescript(_LAYOUT)
+        except sqlite3.Error as error:
+            os.close(self._turn)
+            raise _unusable(path, error) from error
+
+    def close(self) -> None:
+        """Closes the connection; what was committed stays."""
+        with self._mutex:
+            self._db.close()
+            os.close(self._turn)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, records: Sequence[Record]) -> dict[str, Decision]:
+        """Keeps records durably, in order, in one commit.
+
+        Returns:
+            For every transaction that was decided before (by another worker): that decision, which stands.
+
+        Raises:
+            StoreUnavailable: nothing was kept (a full disk, for instance).
+        """
+        rows = [
+            (
+                d.transaction_id,
+                d.digest,
+                d.decided_at,
+                d.probability,
+                d.band,
+                d.model_version,
+                d.response,
+                d.features,
+                r.fact,
+            )
+            for r in records
+            for d in (r.decision,)
+        ]
+        with self._transaction() as db:
+            written = db.executemany(_INSERT, rows).rowcount
+        if written == len(rows):
+            return {}
+        standing = self.decisions([r.decision.transaction_id for r in records])
+        mine = {r.decision.transaction_id: r.decision for r in records}
+        return {
+            i: d for i, d in standing.items() if (d.decided_at, d.response) != (mine[i].decided_at, mine[i].response)
+        }
+
+    def decisions(self, transaction_ids: Sequence[str]) -> dict[str, Decision]:
+        """The decisions on these transactions that are in the spool."""
+        found: dict[str, Decision] = {}
+        with self._reading() as db:
+            for start in range(0, len(transaction_ids), 500):
+                part = transaction_ids[start : start + 500]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT {_DECISION} FROM records WHERE transaction_id IN ({marks})"
+                for row in db.execute(query, part):
+                    found[row[0]] = Decision(*row)
+        return found
+
+    def append_labels(self, labels: Sequence[SpooledLabel]) -> None:
+        """Keeps labels durably until the graph store takes them.
+
+        Raises:
+            StoreUnavailable: nothing was kept.
+        """
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO labels(transaction_id, is_fraud, known_at, source) VALUES (?,?,?,?)",
+                [(label.transaction_id, label.is_fraud, label.known_at, label.source) for label in labels],
+            )
+
+    def undrained(self, limit: int) -> list[Record]:
+        """The oldest records that are not in the graph store yet."""
+        query = (
+            f"SELECT {_DECISION}, fact, seq FROM records"
+            " WHERE seq > (SELECT value FROM state WHERE name = 'drained') ORDER BY seq LIMIT ?"
+        )
+        with self._reading() as db:
+            return [Record(Decision(*row[:8]), row[8], row[9]) for row in db.execute(query, (limit,))]
+
+    def drained(self, seq: int) -> None:
+        """Marks the records up to `seq` as being in the graph store."""
+        with self._transaction() as db:
+            db.execute("UPDATE state SET value = max(value, ?) WHERE name = 'drained'", (seq,))
+
+    def refuse(self, record: Record, reason: str) -> None:
+        """Sets a record aside that the graph store will not take; it stays in the file for a person to look at."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO refused VALUES (?,?)", (record.seq, reason))
+            db.execute("UPDATE state SET value = max(value, ?) WHERE name = 'drained'", (record.seq,))
+
+    def undrained_labels(self, limit: int) -> list[SpooledLabel]:
+        """The oldest labels that wait."""
+        query = "SELECT transaction_id, is_fraud, known_at, source, seq FROM labels ORDER BY seq LIMIT ?"
+        with self._reading() as db:
+            return [SpooledLabel(i, bool(f), k, s, seq) for i, f, k, s, seq in db.execute(query, (limit,))]
+
+    def drained_labels(self, seq: int) -> None:
+        """Forgets the labels up to `seq`, which are in the graph store."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM labels WHERE seq <= ?", (seq,))
+
+    def forget(self, *, older_than: float, limit: int) -> int:
+        """Deletes up to `limit` drained records older than so many seconds; returns how many."""
+        before = int((time.time() - older_than) * 1e6)
+        with self._reading() as db:
+            old = db.execute(
+                "SELECT seq FROM records WHERE seq <= (SELECT value FROM state WHERE name = 'drained')"
+                " AND decided_at < ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?",
+                (before, limit),
+            ).fetchall()
+        if old:
+            with self._transaction() as db:
+                db.executemany("DELETE FROM records WHERE seq = ?", old)
+        return len(old)
+
+    def backlog(self) -> int:
+        """Records and labels that wait for the graph store."""
+        query = (
+            "SELECT (SELECT count(*) FROM records WHERE seq > (SELECT value FROM state WHERE name = 'drained'))"
+            " + (SELECT count(*) FROM labels)"
+        )
+        with self._reading() as db:
+            return int(db.execute(query).fetchone()[0])
+
+    def checkpoint(self) -> None:
+        """Moves the write-ahead log into the file, without holding up writers unless the log has become large."""
+        with self._mutex:
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                log = self.path.with_name(self.path.name + "-wal")
+                if log.exists() and log.stat().st_size > _LARGE_WAL:
+                    with self._lock_file():
+                        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise _away(self.path, error) from error
+
+    def writable(self) -> None:
+        """Tries a write.
+
+        Raises:
+            StoreUnavailable: it failed.
+        """
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO state VALUES ('probed', ?)", (int(time.time()),))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise _away(self.path, error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex, self._lock_file():
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise _away(self.path, error) from error
+
+    @contextmanager
+    def _lock_file(self) -> Iterator[None]:
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+
+class Lease:
+    """What only one process of a host does at a time; the kernel gives it back when its holder dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.held = False
+
+    def take(self) -> bool:
+        """Whether this process holds it (now)."""
+        if not self.held:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.held = True
+            except BlockingIOError:
+                pass
+        return self.held
+
+    def close(self) -> None:
+        """Gives it back."""
+        os.close(self._file)
+        self.held = False
+
+
+def _unusable(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"the spool {path} cannot be used: {error}",
+        hint="check the folder's permissions and free space; a file that is not a spool can be moved away",
+    )
+
+
+def _away(path: Path, error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the spool {path} could not be read or written: {error}", hint="check the disk's free space and health"
+    )
