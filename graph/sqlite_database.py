@@ -166,12 +166,17 @@ class Database:
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_MS / 1000)
+        if mode != "wal":
+            raise StoreError(
+                f"the store {self.path} cannot have a write-ahead log (its journal mode stays {mode!r})",
+                hint="put it on a local disk, not on a network file system",
+            )
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         deadline = time.monotonic() + BUSY_SECONDS

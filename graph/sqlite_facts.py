@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from datetime import date
+from datetime import time as clock
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,8 @@ def write_attributes(
 ) -> int:
     """Merges attributes into entities, creating those that are not there; the last row of a key wins.
 
-    An empty value leaves the attribute as it is. Returns the number of distinct entities.
+    An empty value (NaN too) leaves the attribute as it is; times are kept as ISO 8601 text.
+    Returns the number of distinct entities.
 
     Raises:
         InputError: the entity type is not in the schema, or the table has no usable column `key`.
@@ -69,7 +72,7 @@ def write_attributes(
         key = row.pop("key")
         if not isinstance(key, str):
             raise InputError(f"column 'key' must be text without empty values, not {key!r}")
-        given.setdefault(key, {}).update((k, v) for k, v in row.items() if v is not None)
+        given.setdefault(key, {}).update((k, v) for k, v in row.items() if v is not None and v == v)  # noqa: PLR0124
     keys = list(given)
     ids = known.look_up(connection, kind, keys)
     fresh = np.flatnonzero(ids == UNKNOWN)
@@ -78,11 +81,15 @@ def write_attributes(
     changes = []
     for key, id_ in zip(keys, ids.tolist(), strict=True):
         old = json.loads(before[id_]) if before[id_] else {}
-        merged = {**old, **json.loads(json.dumps(given[key], default=str))}
+        merged = {**old, **json.loads(json.dumps(given[key], default=_text))}
         if merged != old:
             changes.append((json.dumps(merged, ensure_ascii=False, sort_keys=True), id_))
     connection.executemany("UPDATE entities SET attributes = ? WHERE id = ?", changes)
     return len(keys)
+
+
+def _text(value: Any) -> str:
+    return str(value.isoformat()) if isinstance(value, date | clock) else str(value)
 
 
 class _Content:

@@ -45,6 +45,8 @@ class SqliteStore:
             return self._layouts.read(connection).schema
 
     def extend_schema(self, schema: GraphSchema) -> GraphSchema:
+        if (whole := self.schema()).merged(schema) == whole:
+            return whole  # without waiting for the write lock
         with self._database.writing() as connection:
             mine = self._layouts.read(connection).schema
             whole = mine.merged(schema)

@@ -320,6 +320,9 @@ def test_attributes(store):
     assert (alone["attributes"], alone["transactions"], alone["first_at"]) == ({"age": 40}, 0, None)
     assert store.upsert_attributes("user", given) == 2
     assert store.entity("user", "u1")["attributes"]["tier"] == "gold"
+    since = pa.array([START], pa.timestamp("us", tz="UTC"))
+    store.upsert_attributes("user", pa.table({"key": ["u2"], "since": since, "score": [float("nan")]}))
+    assert store.entity("user", "u2")["attributes"] == {"since": "2023-11-14T22:13:20+00:00"}
     with pytest.raises(InputError, match="'shoe'"):
         store.upsert_attributes("shoe", given)
     with pytest.raises(InputError, match="'key'"):
@@ -432,7 +435,12 @@ def test_extreme_numbers(store):
 
 def test_many_ids_at_once(store):
     ids = [f"t{i}" for i in range(10_000)]
-    store.upsert_transactions(table([row(i, f"u{i}") for i in ids], GraphSchema()))
+    store.extend_schema(SCHEMA)
+    rows = [row(id_, f"u{id_}", device=f"d{i % 5}" if i % 2 else None) for i, id_ in enumerate(ids)]
+    assert set(store.upsert_transactions(table(rows))) == {LOADED}
+    assert set(store.upsert_transactions(table(rows[::-1]))) == {DUPLICATE}
+    (part,) = store.transaction_changes()
+    assert (part.ids[:, 1] >= 0).tolist() == [i % 2 == 1 for i in range(10_000)]
     assert store.sequence_numbers(ids[::-1]) == {id_: i + 1 for i, id_ in enumerate(ids)}
     assert len(store.entity_ids("user", [f"u{i}" for i in ids])) == 10_000
 
