@@ -1,5 +1,7 @@
 """The yardstick: an endpoint of the service's own framework that reads a request and does nothing with it.
 
+It runs under the very settings of uvicorn and of the interpreter that the service runs under.
+
 python -m bench.noop --port 8001
 """
 
@@ -7,6 +9,10 @@ import argparse
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+
+from api.server import _uvicorn as uvicorn_config
+from api.server import prepare, settle
+from graph.settings import Settings
 
 ANSWER = b'{"status":"ok"}'
 
@@ -31,16 +37,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
     args = parser.parse_args()
-    uvicorn.run(
-        app,
-        host=args.host,
-        port=args.port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-    )
+    prepare(Settings())
+    settle()
+    config = uvicorn_config(app, workers=1)
+    config.host, config.port = args.host, args.port
+    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

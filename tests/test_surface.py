@@ -13,6 +13,7 @@ import yaml
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from api.app import create_app
 from cli.main import COMMANDS, app
 from etl.mapping import (
     AttributeFiles,
@@ -136,3 +137,19 @@ def test_every_key_of_a_mapping_is_documented() -> None:
     for model in (Mapping, Source, TransactionMapping, LabelMapping, LabelFiles, AttributeFiles, TimeColumn, IsFraud):
         lacking = [key for key in model.model_fields.keys() - later if not re.search(rf"\b{key}:", page)]
         assert not lacking, f"{model.__name__}: {lacking}"
+
+
+def test_every_route_is_documented_and_every_documented_route_there(tmp_path: Path) -> None:
+    def unexpected(error: Exception) -> None:
+        raise error
+
+    service = create_app(Settings(var=tmp_path), tmp_path / "bundle", on_failure=unexpected)
+    there = {(method.upper(), nameless(path)) for path, item in service.openapi()["paths"].items() for method in item}
+    page = (ROOT / "docs" / "http.md").read_text()
+    told = {(m, nameless(p)) for m, p in re.findall(r"^\| `([A-Z]+) (/[^` ]*)` \|", page, re.M)}
+    assert told == there
+
+
+def nameless(route: str) -> str:
+    """A route without the names of its parameters, which mean the same by any name."""
+    return re.sub(r"\{[^}]*\}", "{}", route)
