@@ -31,6 +31,8 @@ class AsOfIndex:
         state: the arrays, for compiled code.
         names: the key of each integer id; `kinds` its position in `schema.keyed`.
         watermark: how far the store's change feed has been applied.
+        row_of_seq: int32, the row of each of the store's sequence numbers, -1 where there is none.
+        local_ids: int32, the index's id for each of the store's, -1 where its type is not indexed.
     """
 
     def __init__(self, schema: GraphSchema, *, entities: int = 1024, rows: int = 4096) -> None:
@@ -41,8 +43,8 @@ class AsOfIndex:
         self.watermark = Watermark()
         self._ids: list[dict[str, int]] = [{} for _ in schema.keyed]
         self._own: dict[str, int] = {}
-        self._row_of_seq: NDArray[np.int32] = np.full(rows, -1, np.int32)
-        self._local_ids: NDArray[np.int32] = np.empty(0, np.int32)
+        self.row_of_seq: NDArray[np.int32] = np.full(rows, -1, np.int32)
+        self.local_ids: NDArray[np.int32] = np.empty(0, np.int32)
 
     @classmethod
     def open(
@@ -91,7 +93,7 @@ class AsOfIndex:
             inside = labels.transaction_seq <= index.watermark.transaction
             cut = len(inside) if inside.all() else int(np.argmin(inside))
             if cut:
-                rows.append(index._row_of_seq[labels.transaction_seq[:cut]])
+                rows.append(index.row_of_seq[labels.transaction_seq[:cut]])
                 known_at.append(labels.known_at[:cut])
                 is_fraud.append(labels.is_fraud[:cut])
                 last = int(labels.seq[cut - 1])
@@ -153,10 +155,7 @@ class AsOfIndex:
         return n
 
     def append(self, transaction_id: str | None, occurred_at: int, amount: int, ids: Sequence[int]) -> int:
-        """Adds a transaction; returns its row.
-
-        A transaction named by its id is this process's own: when the change feed brings it back it is not added again.
-        """
+        """Adds a transaction; returns its row. One named by its id is registered as this process's own."""
         row = self.reserve(1)
         s = self.state
         s.occurred_at[row] = occurred_at
@@ -165,14 +164,43 @@ class AsOfIndex:
         s.first_label[row] = -1
         self.post(row)
         if transaction_id is not None:
-            self._own[transaction_id] = row
+            self.register(transaction_id, row)
         return row
 
     def post(self, row: int) -> None:
         """Posts a row whose columns were filled in after `reserve`."""
         while not kernels.post_row(self.state, row):
-            self._enlarge_pools()
+            self.enlarge_pools()
         self.state.counts[0] = row + 1
+
+    def register(self, transaction_id: str, row: int) -> None:
+        """Notes a row that this process posted itself: when the change feed brings it back it is not added again."""
+        self._own[transaction_id] = row
+
+    def own_rows(self) -> dict[str, int]:
+        """Rows that this process posted and that the change feed has not brought back yet, by transaction id."""
+        return dict(self._own)
+
+    def restore(
+        self,
+        names: list[str],
+        kinds: list[int],
+        row_of_seq: NDArray[np.int32],
+        local_ids: NDArray[np.int32],
+        watermark: Watermark,
+        own: dict[str, int],
+    ) -> None:
+        """Takes over what a snapshot kept beside the arrays."""
+        self.names, self.kinds = names, kinds
+        for number, (kind, name) in enumerate(zip(kinds, names, strict=True)):
+            self._ids[kind][name] = number
+        self.row_of_seq, self.local_ids, self.watermark, self._own = row_of_seq, local_ids, watermark, own
+
+    def snapshot(self, folder: Path) -> Path:
+        """Writes a snapshot into a folder of snapshots; see `graph.snapshot`."""
+        from graph.snapshot import Snapshot
+
+        return Snapshot(self).write(folder)
 
     def owns(self, transaction_id: str) -> bool:
         """Whether this process added the transaction itself and the change feed has not brought it back yet."""
@@ -196,7 +224,7 @@ class AsOfIndex:
             ):
                 if transaction_seq > self.watermark.transaction:
                     return applied
-                self.add_label(int(self._row_of_seq[transaction_seq]), known_at, is_fraud)
+                self.add_label(int(self.row_of_seq[transaction_seq]), known_at, is_fraud)
                 self.watermark = Watermark(self.watermark.transaction, seq)
                 applied += 1
         return applied
@@ -210,7 +238,7 @@ class AsOfIndex:
             if lacking == kernels.ROOM_LABELS:
                 self.state = _longer_labels(self.state, max(2 * self.labels, 65_536))
             else:
-                self._enlarge_pools()
+                self.enlarge_pools()
 
     def _apply(self, chunk: TransactionChanges, ids: NDArray[np.int32]) -> int:
         assert chunk.transaction_ids is not None
@@ -221,7 +249,7 @@ class AsOfIndex:
             if own is not None:
                 rows[i] = own
                 continue
-            rows[i] = self.append(None, int(chunk.occurred_at[i]), int(chunk.amount[i]), ids[i])  # type: ignore[arg-type]
+            rows[i] = self.append(None, int(chunk.occurred_at[i]), int(chunk.amount[i]), ids[i])
             added += 1
         self._remember(chunk.seq, rows)
         self.watermark = Watermark(int(chunk.seq[-1]), self.watermark.label)
@@ -229,11 +257,11 @@ class AsOfIndex:
 
     def _remember(self, seq: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
         last = int(seq[-1])
-        if last >= self._row_of_seq.shape[0]:
+        if last >= self.row_of_seq.shape[0]:
             longer = np.full(max(2 * last, 65_536), -1, np.int32)
-            longer[: self._row_of_seq.shape[0]] = self._row_of_seq
-            self._row_of_seq = longer
-        self._row_of_seq[seq] = rows
+            longer[: self.row_of_seq.shape[0]] = self.row_of_seq
+            self.row_of_seq = longer
+        self.row_of_seq[seq] = rows
 
     def _columns_of(self, store: Store) -> list[int]:
         """Position in the store's keyed columns of each of the index's, -1 where the store has none."""
@@ -243,21 +271,21 @@ class AsOfIndex:
     def _read_keys(self, store: Store) -> None:
         kind_of = {name: i for i, name in enumerate(self.schema.keyed)}
         schema = store.schema().keyed
-        for chunk in store.entity_keys(self._local_ids.shape[0]):
-            if chunk.first != self._local_ids.shape[0]:
+        for chunk in store.entity_keys(self.local_ids.shape[0]):
+            if chunk.first != self.local_ids.shape[0]:
                 raise StoreError("the store's entity numbers have a gap", hint="restore the store from a backup")
             local = np.empty(len(chunk.keys), np.int32)
             for i, (kind, key) in enumerate(zip(chunk.kinds.tolist(), chunk.keys, strict=True)):
                 mine = kind_of.get(schema[kind], -1)
                 local[i] = self.id_for(mine, key) if mine >= 0 else -1
-            self._local_ids = np.concatenate([self._local_ids, local])
+            self.local_ids = np.concatenate([self.local_ids, local])
 
     def _localised(self, chunk: TransactionChanges, columns: list[int]) -> NDArray[np.int32]:
         ids = np.full((len(chunk.seq), len(columns)), -1, np.int32)
         for mine, theirs in enumerate(columns):
             if 0 <= theirs < chunk.ids.shape[1]:
                 column = chunk.ids[:, theirs]
-                ids[:, mine] = np.where(column >= 0, self._local_ids[column], -1)
+                ids[:, mine] = np.where(column >= 0, self.local_ids[column], -1)
         return ids
 
     def _reserve_entities(self, entities: int) -> None:
@@ -268,7 +296,9 @@ class AsOfIndex:
                 history=grown(s.history, room, 0), known=grown(s.known, room, 0), fraud=grown(s.fraud, room, 0)
             )
 
-    def _enlarge_pools(self) -> None:
+    def enlarge_pools(self) -> None:
+        """Makes room in the postings' pools, after compiled code found them full."""
+
         def larger(postings: Postings) -> Postings:
             largest = int(postings.capacity.max(initial=0))
             return grown(postings, 0, 2 * postings.rows.shape[0] + 4 * largest * len(self.schema.keyed))

@@ -1,0 +1,309 @@
+"""Reasons: which facts moved a probability, in words that name them.
+
+The head's log-odds are split exactly over its features (path attribution, Saabas 2014: each split's
+change of the expected value goes to its feature), features are grouped into themes an investigator
+thinks in ("other users of the device", "known fraud at the restaurant"), and the graph network's
+part is one theme of its own. The strongest themes are told, with the figures behind them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.catalogue import Catalogue
+from gnn.scoring import Reason
+
+_THEMES = {
+    "VELOCITY": ("tx_1h", "tx_1d", "tx_7d", "tx_30d"),
+    "HISTORY": ("tx_all", "age", "since_last"),
+    "AMOUNT": (
+        "amount",
+        "amount_fraction",
+        "amount_1d",
+        "amount_mean_7d",
+        "amount_mean_30d",
+        "amount_ratio_30d",
+        "amount_z",
+        "amount_to_max",
+    ),
+    "KNOWN_FRAUD": (
+        "known_30d",
+        "fraud_1d",
+        "fraud_7d",
+        "fraud_30d",
+        "fraud_all",
+        "risk_7d",
+        "risk_30d",
+        "risk_all",
+        "since_fraud",
+    ),
+    "SHARED": ("users", "users_1d", "user_share"),
+    "FAMILIARITY": ("user_tx", "user_since", "user_others"),
+    "LINKED_USERS": ("peer_fraud", "peers_with_fraud", "peers_new", "peer_tx_mean"),
+    "OTHER_LINKS": ("other_fraud", "other_users"),
+    "TIME": ("hour", "weekday", "hour_share"),
+}
+_THEME_OF = {measure: theme for theme, measures in _THEMES.items() for measure in measures}
+NETWORK_CODE = "NEIGHBOURHOOD"
+MOST_REASONS = 5
+_LEAST_SHARE = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sentence may quote: the entity's type and key, and the transaction's features by name."""
+
+    subject: str
+    key: str
+    values: dict[str, float]
+
+    def get(self, measure: str) -> float:
+        """A feature of the subject; NaN where it is missing."""
+        return self.values.get(f"{self.subject}_{measure}", np.nan)
+
+    def count(self, measure: str) -> int:
+        """A feature that counts; 0 where it is missing."""
+        value = self.get(measure)
+        return 0 if np.isnan(value) else round(value)
+
+
+class Explainer:
+    """Writes reasons for transactions scored with one bundle.
+
+    Args:
+        catalogue: of the bundle.
+        categories: names of the categorical columns.
+        head_weight, gnn_weight: of the blend, so that contributions are in the log-odds of the answer.
+        gnn_base: the network's usual log-odds, above which it counts as a reason.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, categories: Sequence[str], head_weight: float, gnn_weight: float, gnn_base: float
+    ) -> None:
+        self._names = catalogue.names
+        self._head_weight, self._gnn_weight, self._gnn_base = head_weight, gnn_weight, gnn_base
+        groups: dict[tuple[str, str], int] = {}
+        of_feature = np.empty(len(catalogue), np.int64)
+        for i, feature in enumerate(catalogue):
+            theme = "VALUE" if feature.subject in categories else _THEME_OF.get(feature.measure, "NUMBER")
+            subject = feature.measure if theme == "NUMBER" else feature.subject
+            of_feature[i] = groups.setdefault((subject, theme), len(groups))
+        self._groups = tuple(groups)
+        self._members = [np.flatnonzero(of_feature == g) for g in range(len(groups))]
+        self._spread = np.zeros((len(catalogue), len(groups)))
+        self._spread[np.arange(len(catalogue)), of_feature] = 1.0
+
+    def reasons(
+        self,
+        contributions: NDArray[np.float64],
+        gnn: NDArray[np.float64],
+        features: NDArray[np.float32],
+        keys: Sequence[dict[str, str]],
+        neighbourhoods: Sequence[dict[str, Any]],
+    ) -> list[list[Reason]]:
+        """Reasons for n transactions, strongest first, one at least and five at most.
+
+        Args:
+            contributions: float64[n, P + 1], the head's log-odds by feature; the last column is its bias.
+            gnn: float64[n], the network's log-odds.
+            features: float32[n, P].
+            keys: each transaction's entity keys and category values by type.
+            neighbourhoods: each ego-graph's counts, and the linked users with known fraud.
+        """
+        by_theme = contributions[:, :-1] @ self._spread * self._head_weight
+        network = (gnn - self._gnn_base) * self._gnn_weight
+        strength = np.column_stack([by_theme, network])
+        order = np.argsort(-np.abs(strength), axis=1, kind="stable")
+        told = []
+        for i in range(len(strength)):
+            row = strength[i]
+            raising = float(row.sum()) > 0
+            signed = row if raising else -row
+            total = float(np.maximum(signed, 0.0).sum()) or 1.0
+            chosen = [int(g) for g in order[i, :12] if signed[g] > 0][:MOST_REASONS]
+            strong = [g for g in chosen if signed[g] >= _LEAST_SHARE * total] or chosen[:1] or [int(order[i, 0])]
+            values = features[i]
+            told.append([self._reason(g, float(row[g]), values, keys[i], neighbourhoods[i]) for g in strong])
+        return told
+
+    def _reason(
+        self,
+        group: int,
+        weight: float,
+        values: NDArray[np.float32],
+        keys: dict[str, str],
+        neighbourhood: dict[str, Any],
+    ) -> Reason:
+        effect = {"effect": "raises" if weight > 0 else "lowers", "log_odds": round(weight, 4)}
+        if group == len(self._groups):
+            return Reason(NETWORK_CODE, _network_text(weight, neighbourhood), {**neighbourhood, **effect})
+        subject, theme = self._groups[group]
+        members = self._members[group]
+        figures = {self._names[m]: float(values[m]) for m in members if not np.isnan(values[m])}
+        needed = {**figures, **{self._names[m]: float(values[m]) for m in _also(self._names, subject, theme)}}
+        facts = Facts(subject, keys.get(subject, ""), needed)
+        facts.values["amount"] = float(values[0])
+        code = theme if subject == "transaction" else f"{subject.upper()}_{theme}"
+        evidence: dict[str, Any] = {"figures": figures, **effect}
+        if subject in keys:
+            evidence = {subject: keys[subject], **evidence}
+        if theme == "LINKED_USERS" and neighbourhood.get("users_with_fraud"):
+            evidence["users_with_fraud"] = neighbourhood["users_with_fraud"]
+        return Reason(code, _TEXTS[theme](facts, values), evidence)
+
+
+def _also(names: Sequence[str], subject: str, theme: str) -> list[int]:
+    """Features that a theme's sentence quotes beside its own."""
+    wanted = {"LINKED_USERS": ("users",), "AMOUNT": ("tx_30d",), "HISTORY": (), "SHARED": ()}.get(theme, ())
+    return [names.index(f"{subject}_{m}") for m in wanted if f"{subject}_{m}" in names]
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def span(seconds: float) -> str:
+    """A duration in words: `3 hours`, `12 days`."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size or (unit == "minute" and seconds >= size):
+            return _plural(int(seconds // size), unit)
+    return _plural(max(int(seconds), 0), "second")
+
+
+def _who(f: Facts) -> str:
+    return f"{_title(f.subject)} {f.key}" if f.key else f"The {f.subject.replace('_', ' ')}"
+
+
+def _title(subject: str) -> str:
+    return "IP address" if subject == "ip" else subject.replace("_", " ").capitalize()
+
+
+def _velocity(f: Facts, _values: NDArray[np.float32]) -> str:
+    return (
+        f"{_who(f)} had {_plural(f.count('tx_1h'), 'transaction')} in the last hour, {f.count('tx_1d'):,} in the "
+        f"last day and {f.count('tx_30d'):,} in the last 30 days"
+    )
+
+
+def _history(f: Facts, _values: NDArray[np.float32]) -> str:
+    if f.count("tx_all") == 0:
+        return f"{_who(f)} was never seen before"
+    return (
+        f"{_who(f)} was first seen {span(f.get('age'))} ago, with {_plural(f.count('tx_all'), 'transaction')} since; "
+        f"the last was {span(f.get('since_last'))} ago"
+    )
+
+
+def _amount(f: Facts, _values: NDArray[np.float32]) -> str:
+    amount = f.values["amount"]
+    mean, ratio = f.get("amount_mean_30d"), f.get("amount_ratio_30d")
+    if f.subject == "transaction" or np.isnan(mean):
+        return f"The amount is {amount:,.2f}" + (
+            "" if f.subject == "transaction" else f"; {_who(f)} has no recent amounts"
+        )
+    return f"The amount, {amount:,.2f}, is {ratio:,.1f} times the 30-day mean of {mean:,.2f} of {_lower(_who(f))}"
+
+
+def _lower(text: str) -> str:
+    return text if text.startswith("IP") else text[0].lower() + text[1:]
+
+
+def _known_fraud(f: Facts, _values: NDArray[np.float32]) -> str:
+    frauds = f.count("fraud_all")
+    if frauds == 0:
+        return f"No fraud is known of {_lower(_who(f))} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
+    month = f.count("fraud_30d")
+    recent = f", {month:,} of them became known in the last 30 days" if month else ""
+    return f"{_plural(frauds, 'fraud')} known of {_lower(_who(f))}{recent}; the latest {span(f.get('since_fraud'))} ago"
+
+
+def _shared(f: Facts, _values: NDArray[np.float32]) -> str:
+    users = f.count("users")
+    if users == 0:
+        return f"Nobody else used {_lower(_who(f))} lately"
+    return (
+        f"{_who(f)} was lately used by {_plural(users, 'other user')}, {f.count('users_1d'):,} of them in the last day"
+    )
+
+
+def _familiarity(f: Facts, _values: NDArray[np.float32]) -> str:
+    times = f.count("user_tx")
+    if times:
+        return (
+            f"The user used {_lower(_who(f))} {_plural(times, 'time')} lately, the last {span(f.get('user_since'))} ago"
+        )
+    others = f.count("user_others")
+    beside = f", but {_plural(others, f'other {f.subject}')}" if others else ""
+    return f"The user never used {_lower(_who(f))} before{beside}"
+
+
+def _linked_users(f: Facts, _values: NDArray[np.float32]) -> str:
+    with_fraud, new = f.count("peers_with_fraud"), f.count("peers_new")
+    fraud = (
+        f"{with_fraud:,} of the latest other users of {_lower(_who(f))} have known fraud, "
+        f"{_plural(f.count('peer_fraud'), 'case')} in all"
+        if with_fraud
+        else f"None of the latest other users of {_lower(_who(f))} has known fraud"
+    )
+    return fraud + (f"; {new:,} are new within 7 days" if new else "")
+
+
+def _other_links(f: Facts, _values: NDArray[np.float32]) -> str:
+    noun = f.subject.replace("_", " ")
+    return (
+        f"On other {noun}s of this user {_plural(f.count('other_fraud'), 'fraud')} known, "
+        f"and up to {_plural(f.count('other_users'), 'other user')}"
+    )
+
+
+def _time(f: Facts, values: NDArray[np.float32]) -> str:
+    share = f.get("hour_share")
+    if f.subject == "transaction" or np.isnan(share):
+        days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        return f"It happened on a {days[int(values[3])]} at {int(values[2]):02d}:{int(values[2] % 1 * 60):02d} UTC"
+    return f"{share:.0%} of the user's latest transactions were at this time of day"
+
+
+def _value(f: Facts, _values: NDArray[np.float32]) -> str:
+    noun = f.subject.replace("_", " ")
+    risk = f.values.get(f"{f.subject}_value_risk_all", np.nan)
+    often = f.values.get(f"{f.subject}_value_user_share", np.nan)
+    text = f"{noun.capitalize()} is {f.key or 'missing'}"
+    if not np.isnan(risk):
+        text += f", where {risk:.2%} of labelled transactions were fraud"
+    return text if np.isnan(often) else f"{text}; {often:.0%} of the user's latest transactions had it"
+
+
+def _number(f: Facts, _values: NDArray[np.float32]) -> str:
+    value = f.values.get(f"numeric_{f.subject}", np.nan)
+    if np.isnan(value):
+        return f"{f.subject.replace('_', ' ').capitalize()} is missing"
+    if f.subject.startswith("seconds_since_"):
+        return f"{f.subject.removeprefix('seconds_since_').replace('_', ' ').capitalize()} was {span(value)} before"
+    return f"{f.subject.replace('_', ' ').capitalize()} is {value:,.6g}"
+
+
+def _network_text(weight: float, neighbourhood: dict[str, Any]) -> str:
+    counts = ", ".join(_plural(n, kind) for kind, n in neighbourhood["nodes"].items() if n)
+    fraud = neighbourhood.get("users_with_fraud") or []
+    linked = f"; known fraud links to {', '.join(fraud)}" if fraud else ""
+    like = "like that of known frauds" if weight > 0 else "like that of genuine transactions"
+    return f"Its neighbourhood ({counts or 'nobody'}) looks {like}{linked}"
+
+
+_TEXTS: dict[str, Callable[[Facts, NDArray[np.float32]], str]] = {
+    "VELOCITY": _velocity,
+    "HISTORY": _history,
+    "AMOUNT": _amount,
+    "KNOWN_FRAUD": _known_fraud,
+    "SHARED": _shared,
+    "FAMILIARITY": _familiarity,
+    "LINKED_USERS": _linked_users,
+    "OTHER_LINKS": _other_links,
+    "TIME": _time,
+    "VALUE": _value,
+    "NUMBER": _number,
+}

@@ -1,0 +1,63 @@
+"""From features and ego-graphs to probabilities: the same code in the backtest and in the service."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.calibration import Blend
+from gnn.network import Network
+from gnn.tensors import EgoStore, collate
+from gnn.trees import Forest
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Scores of n transactions, float64[n] each.
+
+    Attributes:
+        probability: calibrated, 0 to 1.
+        head, gnn: log-odds of the boosted head and of the network (zeros where there is no network).
+        anomaly: 0 (ordinary) to 1.
+    """
+
+    probability: NDArray[np.float64]
+    head: NDArray[np.float64]
+    gnn: NDArray[np.float64]
+    anomaly: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """The models of a bundle, ready to score.
+
+    Attributes:
+        head, anomaly: forests over the features.
+        network: the graph network, or None where too few frauds were known to train one.
+        blend: from the three scores to a probability.
+    """
+
+    head: Forest
+    anomaly: Forest
+    network: Network | None
+    blend: Blend
+
+    def predict(self, features: NDArray[np.float32], egos: EgoStore) -> Prediction:
+        """Scores transactions.
+
+        Args:
+            features: float32[n, P], as of each transaction's time.
+            egos: their n ego-graphs.
+        """
+        n = len(features)
+        head = self.head.predict(features)
+        anomaly = self.anomaly.predict(features)
+        gnn = np.zeros(n)
+        if self.network is not None:
+            for first in range(0, n, _BATCH):
+                part = np.arange(first, min(first + _BATCH, n), dtype=np.int64)
+                gnn[part], _ = self.network.run(collate(egos, features, part))
+        probability = self.blend.probabilities({"head": head, "gnn": gnn, "anomaly": anomaly})
+        return Prediction(probability, head, gnn, anomaly)

@@ -1,0 +1,230 @@
+"""The scoring path: look-up, ego-graph, models and reasons for a batch of questions, one after the other as of
+each one's time. Free of any web framework; it needs no TensorFlow.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.bundle import open_bundle
+from gnn.catalogue import Catalogue
+from gnn.explain import Explainer
+from gnn.lookup import WALK, fill
+from gnn.predictor import Predictor
+from gnn.scoring import Answer, Question
+from gnn.serving import load_predictor
+from gnn.tensors import EgoStore, block_plan
+from graph.compiled import kernel
+from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
+from graph.errors import BundleError
+from graph.index import AsOfIndex
+from graph.state import post_row
+
+_FRAUD = NODE_FEATURES.index("fraud_known")
+_TRUNCATED = NODE_FEATURES.index("truncated")
+_MOST_NAMED = 5
+
+
+class Scorer:
+    """Scores transactions against one as-of index with one bundle.
+
+    One thread at a time may call `score`: it is the index's writer.
+
+    Attributes:
+        model_version: the bundle's name.
+        schema: which entities, categories and numbers the model knows.
+        feature_names: the catalogue's names, in order.
+
+    Raises:
+        BundleError: the bundle is missing, damaged, or was made for another feature catalogue or schema.
+    """
+
+    def __init__(self, bundle_path: Path, index: AsOfIndex) -> None:
+        bundle = open_bundle(bundle_path)
+        self.predictor: Predictor
+        self.predictor, serving = load_predictor(bundle)
+        self.model_version = bundle.name
+        self.schema = serving.schema
+        self.policy = serving.policy
+        if index.schema.keyed != self.schema.keyed:
+            raise BundleError(
+                f"the index has the columns {', '.join(index.schema.keyed)}, "
+                f"the model was trained on {', '.join(self.schema.keyed)}",
+                hint="open the index with the bundle's schema",
+            )
+        catalogue = Catalogue.of(self.schema)
+        self.feature_names = catalogue.names
+        weights = dict(zip(self.predictor.blend.inputs, self.predictor.blend.weights, strict=True))
+        self._explainer = Explainer(
+            catalogue, self.schema.categories, weights.get("head", 0.0), weights.get("gnn", 0.0), serving.gnn_base
+        )
+        self._index = index
+        entities = len(self.schema.entities)
+        self._kinds = {name: i for i, name in enumerate(self.schema.keyed)}
+        self._numeric = {name: i for i, name in enumerate(self.schema.numeric)}
+        self._scratch = np.empty((3, 2 * WALK), np.int32)
+        self._ego = empty_ego(entities)
+        self._most = most_nodes(entities)
+        self._types = [block.node_type for block in block_plan(self.schema.entities)]
+        self._peers = self._user_blocks()
+        self._room(64)
+
+    def _room(self, questions: int) -> None:
+        self._nodes = np.empty((questions * self._most, len(NODE_FEATURES)), np.float32)
+        self._parents = np.empty(questions * self._most, np.int16)
+        self._node_ids = np.empty(questions * self._most, np.int32)
+        self._counts = np.empty((questions, len(self._types)), np.uint16)
+        self._capacity = questions
+
+    def _user_blocks(self) -> NDArray[np.bool_]:
+        """Blocks whose nodes are other users than the transaction's own."""
+        plan = block_plan(self.schema.entities)
+        user = self.schema.entities[0]
+        return np.array([b.node_type == user and b.parent_set != plan[0].parent_set for b in plan])
+
+    def score(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answers questions in order, each as of its own time; those not indexed yet are appended to the index.
+
+        A question sees the ones before it in the batch, where they occurred earlier.
+        """
+        if not questions:
+            return []
+        n = len(questions)
+        if n > self._capacity:
+            self._room(n)
+        index = self._index
+        ids = np.full((n, len(self._kinds)), -1, np.int32)
+        numeric = np.full((n, len(self._numeric)), np.nan)
+        occurred_at = np.empty(n, np.int64)
+        amount = np.empty(n, np.int64)
+        append = np.empty(n, np.bool_)
+        for i, question in enumerate(questions):
+            occurred_at[i] = question.occurred_at
+            amount[i] = question.amount
+            append[i] = not (question.indexed or index.owns(question.transaction_id))
+            for name, key in question.entities.items():
+                ids[i, self._kinds[name]] = index.id_for(self._kinds[name], key)
+            for name, value in question.categories.items():
+                ids[i, self._kinds[name]] = index.id_for(self._kinds[name], value)
+            for name, number in question.numeric.items():
+                numeric[i, self._numeric[name]] = number
+        features = np.empty((n, len(self.feature_names)), np.float32)
+        offsets = np.zeros(n + 1, np.int64)
+        first_row = index.reserve(n)
+        done = 0
+        while done < n:
+            done = int(
+                _look_up(
+                    index.state,
+                    occurred_at,
+                    amount,
+                    ids,
+                    numeric,
+                    append,
+                    len(self.schema.entities),
+                    done,
+                    self._scratch,
+                    self._ego,
+                    features,
+                    self._nodes,
+                    self._parents,
+                    self._node_ids,
+                    self._counts,
+                    offsets,
+                )
+            )
+            if done < n:
+                index.enlarge_pools()
+        row = first_row
+        for i, question in enumerate(questions):
+            if append[i]:
+                index.register(question.transaction_id, row)
+                row += 1
+        size = int(offsets[n])
+        egos = EgoStore(self.schema.entities, self._nodes[:size], self._parents[:size], self._counts[:n], offsets)
+        return self._answers(questions, features, egos)
+
+    def _answers(self, questions: Sequence[Question], features: NDArray[np.float32], egos: EgoStore) -> list[Answer]:
+        prediction = self.predictor.predict(features, egos)
+        neighbourhoods = [self._neighbourhood(egos, i) for i in range(len(questions))]
+        reasons = self._explainer.reasons(
+            self.predictor.head.contributions(features),
+            prediction.gnn,
+            features,
+            [{**question.entities, **question.categories} for question in questions],
+            neighbourhoods,
+        )
+        probabilities = prediction.probability.tolist()
+        return [
+            Answer(probability, self.policy.band(probability), why, neighbourhood, row.tobytes())
+            for probability, why, neighbourhood, row in zip(
+                probabilities, reasons, neighbourhoods, features, strict=True
+            )
+        ]
+
+    def _neighbourhood(self, egos: EgoStore, i: int) -> dict[str, Any]:
+        first, end = int(egos.offsets[i]), int(egos.offsets[i + 1])
+        nodes: dict[str, int] = {}
+        counts = egos.counts[i]
+        ends = np.cumsum(counts).tolist()
+        with_fraud: dict[str, None] = {}
+        at = 0
+        fraud = egos.nodes[first:end, _FRAUD] > 0
+        any_fraud = bool(fraud.any())
+        for block, upto in enumerate(ends):
+            if upto > at:
+                kind = self._types[block]
+                nodes[kind] = nodes.get(kind, 0) + upto - at
+                if any_fraud and self._peers[block]:
+                    for place in np.flatnonzero(fraud[at:upto]).tolist():
+                        with_fraud[self._index.names[self._node_ids[first + at + place]]] = None
+            at = upto
+        truncated = bool((egos.nodes[first:end, _TRUNCATED] > 0).any())
+        return {"nodes": nodes, "users_with_fraud": list(with_fraud)[:_MOST_NAMED], "truncated": truncated}
+
+
+@kernel
+def _look_up(  # type: ignore[no-untyped-def]
+    s,
+    occurred_at,
+    amount,
+    ids,
+    numeric,
+    append,
+    entities,
+    first,
+    scratch,
+    ego,
+    features,
+    nodes,
+    parents,
+    node_ids,
+    counts,
+    offsets,
+):
+    """Features and ego-graphs of questions from `first` on, each appended before the next is looked at.
+
+    Returns how many are done: fewer than there are where the postings' pools are full.
+    """
+    for i in range(first, occurred_at.shape[0]):
+        fill(s, occurred_at[i], amount[i], ids[i], numeric[i], entities, scratch, features[i])
+        size = sample(s, occurred_at[i], amount[i], ids[i], entities, ego)
+        at = offsets[i]
+        copy_out(ego, size, nodes, parents, at, counts, i)
+        for j in range(size):
+            node_ids[at + j] = ego.ids[j]
+        offsets[i + 1] = at + size
+        if append[i]:
+            row = s.counts[0]
+            s.occurred_at[row] = occurred_at[i]
+            s.amount[row] = amount[i]
+            for k in range(ids.shape[1]):
+                s.ids[row, k] = ids[i, k]
+            s.first_label[row] = -1
+            if not post_row(s, row):
+                return i
+            s.counts[0] = row + 1
+    return occurred_at.shape[0]

@@ -1,0 +1,335 @@
+"""Training: from a history, as known at one moment, to a predictor, its policy and its figures.
+
+The labelled history is cut in time. Head, network and anomaly forest train on the earlier part;
+the blend of their scores, its calibration and the thresholds are fitted on the later part, which none
+of them has seen. Then the head and the network train again on all of it, for as long as the first round
+showed to be right. Nothing known at or after the moment of training enters.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.anomaly import train_anomaly
+from gnn.calibration import Blend
+from gnn.catalogue import Catalogue
+from gnn.head import HeadSettings, Rows, train_head
+from gnn.policy import Costs, Policy
+from gnn.replay import History, Replay
+from gnn.tensors import EgoStore
+from gnn.trees import Forest
+from graph.ego import most_nodes
+from graph.errors import NotEnoughData
+from graph.progress import Progress
+from graph.records import DAY
+
+if TYPE_CHECKING:
+    from gnn.train_gnn import TrainedGnn
+
+_FEWEST_GNN_FRAUDS = 20
+_VALIDATION_SHARE = 0.2
+_RIPE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """How a model is trained.
+
+    Attributes:
+        network: whether to train the graph network.
+        messages: whether the network passes messages (False: the same network without the graph, for ablation).
+        ego_nodes: most ego-graph nodes kept for training; 64 bytes each.
+        negatives: most genuine transactions whose ego-graphs are kept.
+        seed: of every random choice.
+        head: settings of the boosted head.
+        costs: what decisions cost.
+    """
+
+    network: bool = True
+    messages: bool = True
+    ego_nodes: int = 12_000_000
+    negatives: int = 120_000
+    seed: int = 0
+    head: HeadSettings = field(default_factory=HeadSettings)
+    costs: Costs = field(default_factory=Costs)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The transactions whose ego-graphs are kept for training, in order of row.
+
+    Attributes:
+        rows: int64[c]; egos: their ego-graphs.
+        share: the share of genuine transactions that is among them; all frauds are.
+    """
+
+    rows: NDArray[np.int64]
+    egos: EgoStore
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training came to.
+
+    Attributes:
+        head, anomaly: forests; network: the graph network or None.
+        blend, policy: fitted on the later part.
+        gnn_base: the network's mean log-odds on the later part.
+        figures: counts, times and validation figures, for the manifest.
+    """
+
+    head: Forest
+    anomaly: Forest
+    network: "TrainedGnn | None"
+    blend: Blend
+    policy: Policy
+    gnn_base: float
+    figures: dict[str, Any]
+
+
+def choose_candidates(history: History, until_row: int, settings: TrainingSettings) -> tuple[NDArray[np.bool_], float]:
+    """Which of the first `until_row` rows to keep ego-graphs of: all that were ever fraud, and a random share else.
+
+    Choosing by labels known later leaks nothing: which rows a training may use is decided by what was known then.
+    """
+    label, _ = history.labels_as_of(None)
+    label = label[:until_row]
+    typical = max(most_nodes(len(history.schema.entities)) // 2, 1)
+    room = settings.ego_nodes // typical
+    frauds = int((label == 1).sum())
+    genuine = max(int((label != 1).sum()), 1)
+    share = min(1.0, settings.negatives / genuine, max(room - frauds, frauds, 1000) / genuine)
+    chosen = np.random.default_rng(settings.seed).random(len(history)) < share
+    chosen[:until_row] |= label == 1
+    chosen[until_row:] = False
+    return chosen, share
+
+
+def replay_for_training(
+    history: History, until_row: int, settings: TrainingSettings, progress: Progress
+) -> tuple[NDArray[np.float32], Candidates, Replay]:
+    """Replays the first `until_row` rows; returns their features, the candidates, and the replay to go on with."""
+    chosen, share = choose_candidates(history, until_row, settings)
+    replay = Replay(history)
+    features = np.empty((until_row, len(Catalogue.of(history.schema))), np.float32)
+    parts = []
+    with progress.stage("features as of each transaction", total=until_row) as advance:
+        for first, end, values, egos in replay.run(until_row, egos=chosen):
+            features[first:end] = values
+            parts.append(egos)
+            advance(end - first)
+    return (
+        features,
+        Candidates(np.flatnonzero(chosen[:until_row]), joined(parts, history.schema.entities), share),
+        replay,
+    )
+
+
+def joined(parts: list[EgoStore], entities: tuple[str, ...]) -> EgoStore:
+    """Ego-graphs of several chunks as one store."""
+    sizes = np.concatenate([np.diff(p.offsets) for p in parts]) if parts else np.empty(0, np.int64)
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return EgoStore(
+        entities,
+        np.concatenate([p.nodes for p in parts]),
+        np.concatenate([p.parents for p in parts]),
+        np.concatenate([p.counts for p in parts]),
+        offsets,
+    )
+
+
+def selected(store: EgoStore, places: NDArray[np.int64]) -> EgoStore:
+    """The ego-graphs at these places, in their order."""
+    sizes = np.diff(store.offsets)[places]
+    offsets = np.zeros(len(places) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    nodes = np.repeat(store.offsets[places] - offsets[:-1], sizes) + np.arange(int(offsets[-1]))
+    return EgoStore(store.entities, store.nodes[nodes], store.parents[nodes], store.counts[places], offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Labelled rows in order of time: `early` trains, `late` calibrates, `y` is what is known of every row."""
+
+    y: NDArray[np.bool_]
+    early: NDArray[np.int64]
+    late: NDArray[np.int64]
+
+    @property
+    def both(self) -> NDArray[np.int64]:
+        return np.concatenate([self.early, self.late])
+
+
+def split_labelled(history: History, until_row: int, at: int) -> _Split:
+    """Cuts what is known at time `at` (microseconds UTC) into an earlier and a later part.
+
+    Rows so recent that most frauds among them would not be known yet are left out: labels that come early
+    are not a fair sample of them.
+
+    Raises:
+        NotEnoughData: no fraud, or nothing but fraud, is known.
+    """
+    label, known_at = history.labels_as_of(at)
+    label, known_at = label[:until_row], known_at[:until_row]
+    occurred_at = history.occurred_at[:until_row]
+    rows = np.flatnonzero(label >= 0)
+    frauds = rows[label[rows] == 1]
+    if not len(frauds) or len(frauds) == len(rows):
+        raise NotEnoughData(
+            f"{len(rows):,} of {until_row:,} transactions have a label by then, {len(frauds):,} of them fraud",
+            hint="load labels (see `label` in the mapping), or train until a later time",
+        )
+    ripe = rows[occurred_at[rows] <= at - np.quantile(known_at[frauds] - occurred_at[frauds], _RIPE)]
+    if (label[ripe] == 1).sum() >= len(frauds) // 2 and (label[ripe] == 0).any():
+        rows = ripe
+    rows = rows[np.argsort(occurred_at[rows], kind="stable")]
+    y = label == 1
+    # The later part is a fifth of the time's rows, but holds at least a tenth of the frauds.
+    cumulative = np.cumsum(y[rows])
+    cut = min(
+        int(len(rows) * (1 - _VALIDATION_SHARE)), int(np.searchsorted(cumulative, 0.9 * cumulative[-1], side="right"))
+    )
+    if cumulative[-1] < 4 or cut == 0 or not y[rows[:cut]].any() or y[rows[:cut]].all():
+        # Too little to hold anything back: the blend falls back to its prior.
+        return _Split(y, rows, rows)
+    return _Split(y, rows[:cut], rows[cut:])
+
+
+def train_models(
+    history: History,
+    features: NDArray[np.float32],
+    candidates: Candidates,
+    at: int,
+    settings: TrainingSettings,
+    progress: Progress,
+) -> Trained:
+    """Trains on what was known at time `at` (microseconds UTC) of the rows that have features.
+
+    Raises:
+        NotEnoughData: too few labels of either kind.
+    """
+    until_row = int(np.searchsorted(history.arrived_at[: len(features)], at))
+    split = split_labelled(history, until_row, at)
+    seed, y = settings.seed, split.y
+    held_back = len(split.late) < len(split.both) and split.early is not split.late
+    validation = Rows.of(features[split.late], y[split.late]) if held_back else None
+    head, info = train_head(
+        features[split.early],
+        y[split.early],
+        validation=validation,
+        seed=seed,
+        settings=settings.head,
+        progress=progress,
+    )
+    with progress.stage("anomaly forest"):
+        sample = np.random.default_rng(seed).choice(split.early, min(len(split.early), 50_000), replace=False)
+        anomaly = train_anomaly(features[np.sort(sample)], seed=seed)
+    network, places = _train_network(features, candidates, split, settings, progress)
+    late = places.late
+    scores: dict[str, NDArray[Any] | None] = {
+        "head": head.predict(features[candidates.rows[late]]),
+        "anomaly": anomaly.predict(features[candidates.rows[late]]),
+        "gnn": None,
+    }
+    gnn_base = 0.0
+    if network is not None:
+        logits, _ = network.predict(candidates.egos, features[candidates.rows], late)
+        scores["gnn"] = logits.astype(np.float64)
+        gnn_base = float(np.average(logits, weights=places.weight[late]))
+    late_y = y[candidates.rows[late]]
+    blend = Blend.fit(scores, late_y, places.weight[late])
+    probability = blend.probabilities({k: v for k, v in scores.items() if v is not None})
+    amount = history.amount[candidates.rows[late]] / 100.0
+    policy = Policy.choose(probability, late_y, amount, settings.costs, places.weight[late])
+    if held_back:
+        head, _ = train_head(
+            features[split.both],
+            y[split.both],
+            rounds=max(1, round(info.rounds * 1.1)),
+            seed=seed,
+            settings=settings.head,
+            progress=progress,
+        )
+    label_delay = _delays(history, until_row, at)
+    figures = {
+        "transactions": until_row,
+        "labelled": len(split.both) if held_back else len(split.early),
+        "frauds": int(y[split.both].sum()) if held_back else int(y[split.early].sum()),
+        "trained_until": at,
+        "validation": {
+            "from": int(history.occurred_at[split.late[0]]),
+            "rows": len(split.late),
+            "frauds": int(late_y.sum()),
+            "average_precision_head": info.validation_ap,
+            "average_precision": {
+                name: weighted_average_precision(values, late_y, places.weight[late])
+                for name, values in {**scores, "blend": probability}.items()
+                if values is not None
+            },
+        },
+        "head": {"rounds": info.rounds, "rows": info.rows, "chosen_by": info.chosen_by},
+        "network": None if network is None else {"epochs": [asdict(epoch) for epoch in network.history]},
+        "label_delay_days": label_delay,
+        "gain": dict(zip(Catalogue.of(history.schema).names, np.round(info.gain, 6).tolist(), strict=True)),
+    }
+    return Trained(head, anomaly, network, blend, policy, gnn_base, figures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Places in the candidates of the split's rows, and how many transactions each stands for."""
+
+    early: NDArray[np.int64]
+    late: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+
+def _train_network(
+    features: NDArray[np.float32],
+    candidates: Candidates,
+    split: _Split,
+    settings: TrainingSettings,
+    progress: Progress,
+) -> tuple["TrainedGnn | None", _Places]:
+    where = np.full(len(split.y), -1, np.int64)
+    inside = candidates.rows[candidates.rows < len(split.y)]
+    where[inside] = np.arange(len(inside))
+    early, late = (where[part][where[part] >= 0] for part in (split.early, split.late))
+    weight = np.zeros(len(candidates.rows))
+    used = np.concatenate([early, late])
+    weight[used] = np.where(split.y[candidates.rows[used]], 1.0, 1.0 / candidates.share)
+    places = _Places(early, late, weight)
+    frauds = int(split.y[candidates.rows[early]].sum())
+    if not settings.network or frauds < _FEWEST_GNN_FRAUDS or frauds == len(early):
+        return None, places
+    from gnn.train_gnn import GnnSettings, train
+
+    trained = train(
+        candidates.egos,
+        features[candidates.rows],
+        np.concatenate([split.y, np.zeros(len(features) - len(split.y), np.bool_)])[candidates.rows],
+        weight,
+        GnnSettings(seed=settings.seed, messages=settings.messages),
+        validation=late if late is not early and len(late) < len(used) and not np.array_equal(early, late) else None,
+        progress=progress,
+    )
+    return trained, places
+
+
+def _delays(history: History, until_row: int, at: int) -> dict[str, float]:
+    label, known_at = history.labels_as_of(at)
+    frauds = np.flatnonzero(label[:until_row] == 1)
+    delay = (known_at[frauds] - history.occurred_at[frauds]) / DAY
+    return {f"p{q}": float(np.percentile(delay, q)) for q in (50, 90)} if len(delay) else {}
+
+
+def weighted_average_precision(score: NDArray[Any], y: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
+    """Average precision where each row stands for `weight` transactions; NaN without any fraud."""
+    order = np.argsort(-score, kind="stable")
+    fraud = y[order] * weight[order]
+    precision = np.cumsum(fraud) / np.maximum(np.cumsum(weight[order]), 1e-12)
+    return float((precision * fraud).sum() / fraud.sum()) if fraud.sum() else float("nan")
