@@ -50,8 +50,10 @@ def list_rows(
         for code, count in found["counts"].items():
             out.print(f"{code:<26}{count:>12,}  {describe(code)}")
         table = Table("id", "reason", "column", "value", "file", "row")
+        for column in table.columns[:2]:
+            column.no_wrap = True
         for row in found["rows"]:
-            cells = (row["id"], row["reason"], row["column"], row["value"][:40], row["file"], str(row["row"]))
+            cells = (row["id"][:12], row["reason"], row["column"], row["value"][:40], row["file"], str(row["row"]))
             table.add_row(*(escape(cell) for cell in cells))
         out.print(table)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from etl import cleaning
 from etl.cleaning import Parsed, column_of
-from etl.mapping import Delay, Layout, Mapping, TimeColumn
+from etl.layout import Layout
+from etl.mapping import Delay, Mapping, TimeColumn
 from etl.pseudonyms import Pseudonyms
 from etl.quarantine import QuarantinedRow
 from etl.reasons import Reason

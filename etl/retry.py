@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from etl.contract import Contract, TransactionContract, Window
+from etl.layout import fit
 from etl.loading import clock, conflict_reason, silence
-from etl.mapping import Mapping, fit
+from etl.mapping import Mapping
 from etl.pseudonyms import Pseudonyms
 from etl.quarantine import KeptRow, Ledger, sidecar
 from etl.refusals import BROKEN_LINE

@@ -186,7 +186,7 @@ def _csv_chunks(source: SourceFile, size: int) -> Iterator[Chunk]:
     broken: list[BrokenLine] = []
     with _opened(source.path) as file:
         lines = _Lines(file)
-        reader = csv.reader(lines)
+        reader = csv.reader(lines, strict=True)
         _header(source.path, reader)
         while True:
             lines.record.clear()

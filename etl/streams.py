@@ -7,7 +7,8 @@ from pathlib import Path
 
 from etl.contract import CheckedRows, Clock, Contract, TransactionContract, Window
 from etl.label_contract import AttributeContract, LabelContract
-from etl.mapping import Layout, Mapping, fit, require
+from etl.layout import Layout, fit, require
+from etl.mapping import Mapping
 from etl.pseudonyms import Pseudonyms
 from etl.quarantine import QuarantinedRow
 from etl.sources import SourceFile, expand, open_file
