@@ -1,0 +1,67 @@
+"""`quipu models`: which bundles there are, and which is in use."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.console import JsonOption, emit, out
+
+app = typer.Typer(help="List, promote and roll back bundles.", no_args_is_help=True)
+
+FolderOption = Annotated[Path | None, typer.Option("--models", help="Folder of bundles; by default below QUIPU_VAR.")]
+
+
+@app.callback()
+def _group() -> None:
+    """List, promote and roll back bundles."""
+
+
+def _folder(given: Path | None) -> Path:
+    from graph.settings import settings
+
+    return given or settings().var / "models"
+
+
+@app.command("list")
+def list_models(models: FolderOption = None, as_json: JsonOption = False) -> None:
+    """List the bundles, and say which is in use.
+
+    Example: quipu models list
+    """
+    from gnn.champion import history, list_bundles
+
+    folder = _folder(models)
+    names, used = list_bundles(folder), history(folder)
+
+    def text(result: dict[str, Any]) -> None:
+        for name in result["bundles"]:
+            out.print(f"{name}{'  in use' if name == result['in_use'] else ''}")
+        if not result["bundles"]:
+            out.print(f"no bundles in {folder}; train one: quipu train")
+
+    emit({"bundles": names, "in_use": used[0] if used else None}, as_json=as_json, text=text)
+
+
+@app.command()
+def promote(name: str, models: FolderOption = None, as_json: JsonOption = False) -> None:
+    """Put a bundle in use, after checking every file of it.
+
+    Example: quipu models promote 20260301-0f3a9c21d4be
+    """
+    from gnn.champion import promote as put_in_use
+
+    bundle = put_in_use(_folder(models), name)
+    emit({"in_use": bundle.name}, as_json=as_json, text=lambda r: out.print(f"in use: {r['in_use']}"))
+
+
+@app.command()
+def rollback(models: FolderOption = None, as_json: JsonOption = False) -> None:
+    """Put the bundle before the one in use back in use.
+
+    Example: quipu models rollback
+    """
+    from gnn.champion import rollback as go_back
+
+    bundle = go_back(_folder(models))
+    emit({"in_use": bundle.name}, as_json=as_json, text=lambda r: out.print(f"in use: {r['in_use']}"))

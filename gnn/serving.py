@@ -1,0 +1,149 @@
+"""What a bundle holds for scoring: how training's outcome is written, and how it is read back."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.bundle import Bundle, write_bundle
+from gnn.calibration import Blend
+from gnn.catalogue import Catalogue
+from gnn.network import Network
+from gnn.policy import Policy
+from gnn.predictor import Predictor
+from gnn.replay import History
+from gnn.training import Trained
+from gnn.trees import Forest
+from graph.errors import BundleError
+from graph.records import GraphSchema
+
+_QUANTILES = np.linspace(0.0, 1.0, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A bundle's settings for scoring.
+
+    Attributes:
+        schema: what the features and ego-graphs are over.
+        policy: from probability to band.
+        gnn_base: the network's usual log-odds, for reasons.
+    """
+
+    schema: GraphSchema
+    policy: Policy
+    gnn_base: float
+
+
+def save_bundle(
+    root: Path,
+    trained: Trained,
+    history: History,
+    features: NDArray[np.float32],
+    *,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Writes the outcome of a training as a bundle below `root`; returns its directory.
+
+    The graph network is exported to ONNX (for the service) and as a SavedModel, and both are checked against it.
+
+    Args:
+        features: float32[n, P], of the rows trained on: their distribution is kept, to measure drift against.
+        settings: how it was trained, for the record.
+
+    Raises:
+        BundleError: an exported network does not agree with the trained one.
+    """
+    catalogue = Catalogue.of(history.schema)
+    parts: dict[str, Any] = {
+        "head.npz": trained.head.save,
+        "anomaly.npz": trained.anomaly.save,
+        "reference.npz": _reference(features),
+    }
+    network = trained.network
+    if network is not None:
+        from gnn.export import export
+
+        parts["network"] = lambda folder: export(network, folder)
+    n = len(features)
+    fields = {
+        "schema": {
+            "entities": list(history.schema.entities),
+            "categories": list(history.schema.categories),
+            "numeric": list(history.schema.numeric),
+        },
+        "catalogue": list(catalogue.names),
+        "catalogue_hash": catalogue.digest,
+        "blend": trained.blend.to_dict(),
+        "policy": trained.policy.to_dict(),
+        "gnn_base": trained.gnn_base,
+        "network": network is not None,
+        "figures": _finite(trained.figures),
+        "data": {
+            "transactions": n,
+            "labels": len(history.label_row),
+            "first_at": int(history.occurred_at[:n].min()),
+            "last_at": int(history.occurred_at[:n].max()),
+            "last_seq": int(history.seq[:n].max()),
+        },
+        "settings": settings or {},
+    }
+    return write_bundle(root, parts, fields)
+
+
+def load_predictor(bundle: Bundle) -> tuple[Predictor, Serving]:
+    """The models of an opened bundle, and its settings for scoring.
+
+    Raises:
+        BundleError: a part is missing or does not fit the others, or the features of its schema are computed
+            differently by this version.
+    """
+    manifest = bundle.manifest
+    try:
+        schema = GraphSchema(*(tuple(manifest["schema"][part]) for part in ("entities", "categories", "numeric")))
+        gnn_base, with_network = float(manifest["gnn_base"]), bool(manifest["network"])
+        catalogue_hash, blend, policy = manifest["catalogue_hash"], manifest["blend"], manifest["policy"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the manifest of bundle {bundle.name} lacks {error}", hint="train again") from error
+    catalogue = Catalogue.of(schema)
+    if catalogue_hash != catalogue.digest:
+        raise BundleError(
+            f"bundle {bundle.name} was trained on other features than this version of Quipu computes",
+            hint="train again with this version, or serve with the version that trained it",
+        )
+    head, anomaly = Forest.load(bundle.file("head.npz")), Forest.load(bundle.file("anomaly.npz"))
+    network = Network(bundle.file("network/gnn.onnx")) if with_network else None
+    widths = {head.feature_count, anomaly.feature_count} | ({network.n_features} if network else set())
+    if widths != {len(catalogue)}:
+        raise BundleError(f"the models of bundle {bundle.name} take {sorted(widths)} features, not {len(catalogue)}")
+    predictor = Predictor(head, anomaly, network, Blend.from_dict(blend))
+    return predictor, Serving(schema, Policy.from_dict(policy), gnn_base)
+
+
+def _reference(features: NDArray[np.float32]) -> bytes:
+    """Quantiles of each feature and its share of missing values, over a sample of the rows."""
+    rows = np.linspace(0, len(features) - 1, min(len(features), 50_000)).astype(np.int64)
+    sample = features[rows].astype(np.float64)
+    missing = np.isnan(sample).mean(axis=0)
+    quantiles = np.full((sample.shape[1], len(_QUANTILES)), np.nan)
+    for j in range(sample.shape[1]):
+        present = sample[:, j][~np.isnan(sample[:, j])]
+        if len(present):
+            quantiles[j] = np.quantile(present, _QUANTILES)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, levels=_QUANTILES, quantiles=quantiles, missing=missing)
+    return buffer.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that JSON has no form for."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
