@@ -1,0 +1,57 @@
+"""What tests share: real data that may be absent, and one small world that is simulated, loaded and learnt once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from graph.progress import Silent
+
+# The first example compiles; a deadline would measure the compiler.
+hypothesis.settings.register_profile("quipu", deadline=None)
+hypothesis.settings.load_profile("quipu")
+
+HANDBOOK = Path(__file__).parents[2] / "shared" / "data" / "handbook"
+
+
+@pytest.fixture(scope="session")
+def handbook() -> Path:
+    """The folder of the Handbook's transactions; without it the test is skipped (in CI: fails)."""
+    if not any(HANDBOOK.glob("*.parquet")):
+        reason = "the Handbook's transactions are not here"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return HANDBOOK
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `world/` (simulated), `store.db` (loaded) and `models/` (a trained bundle, in use)."""
+    from etl.loading import load
+    from etl.mapping import read_mapping
+    from etl.simulator.world import WorldSettings, simulate
+    from etl.simulator.writing import write
+    from gnn.champion import promote
+    from gnn.pipeline import train_bundle
+    from gnn.training import TrainingSettings
+    from graph.store import open_store
+
+    folder = tmp_path_factory.mktemp("small")
+    write(simulate(WorldSettings(users=1500, days=75, seed=11)), folder / "world")
+    store = open_store(f"sqlite:///{folder}/store.db")
+    load(read_mapping(folder / "world" / "mapping.yaml"), store)
+    result = train_bundle(store, folder / "models", until=None, settings=TrainingSettings(), progress=Silent())
+    promote(folder / "models", Path(result["bundle"]).name)
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def fresh_settings() -> Iterator[None]:
+    """Settings are read anew from the environment, before and after."""
+    from graph.settings import settings
+
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
