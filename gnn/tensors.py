@@ -1,0 +1,225 @@
+"""The ego-graphs of scored transactions as flat arrays, and how several become one batch.
+
+A scored transaction (the root) has a tree of three levels: its own user and entities; the
+recent other users of those entities and the user's recent other entities; the entities of
+those users and the users of those entities. The nodes stand block by block in the order of
+`block_plan`, so that the sampler, training, the backtest and the service agree on every row.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.records import USER
+
+ROOT = "root"
+"""Name of the set of scored transactions, the parents of level 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of nodes of one type that hang below parents of one set in the same way.
+
+    Attributes:
+        name: unique within a plan: `user_2@device`.
+        node_type: entity type of its nodes.
+        node_set: set its nodes belong to; a set is the concatenation of its blocks, in order.
+        parent_set: set that its nodes' parents are counted in; `root` for level 1.
+        relation: `parent type>child type`. Blocks of the same relation share weights.
+        level: 1, 2 or 3: distance from the root.
+    """
+
+    name: str
+    node_type: str
+    node_set: str
+    parent_set: str
+    relation: str
+    level: int
+
+
+@lru_cache(maxsize=64)
+def block_plan(entities: tuple[str, ...]) -> tuple[Block, ...]:
+    """The blocks of an ego-graph, in order, for entity types of which the user is the first."""
+    others = entities[1:]
+    level_1 = [Block(f"{name}_1", name, f"{name}_1", ROOT, f"{ROOT}>{name}", 1) for name in entities]
+    peers = [Block(f"{USER}_2@{name}", USER, f"{USER}_2", f"{name}_1", f"{name}>{USER}", 2) for name in others]
+    own = [Block(f"{name}_2", name, f"{name}_2", f"{USER}_1", f"{USER}>{name}", 2) for name in others]
+    of_peers = [Block(f"{name}_3", name, f"{name}_3", f"{USER}_2", f"{USER}>{name}", 3) for name in others]
+    neighbours = [Block(f"{USER}_3@{name}", USER, f"{USER}_3", f"{name}_2", f"{name}>{USER}", 3) for name in others]
+    return tuple(level_1 + peers + own + of_peers + neighbours)
+
+
+def node_sets(plan: tuple[Block, ...]) -> tuple[str, ...]:
+    """The node sets of a plan in the order of their rows, without the root."""
+    return tuple(dict.fromkeys(block.node_set for block in plan))
+
+
+@dataclass(frozen=True, slots=True)
+class EgoBatch:
+    """The ego-graphs of B roots as the network reads them: block by block, root by root within a block.
+
+    Attributes:
+        features: float32[B, P], the as-of features of each transaction; NaN is missing.
+        nodes: float32[N, F], node and link features, all blocks one after another.
+        parents: int32[N], position of each node's parent in the node's parent set. The children of
+            one parent are contiguous; within a block of one root, parents ascend.
+        counts: int32[n_blocks], nodes per block.
+    """
+
+    features: NDArray[np.float32]
+    nodes: NDArray[np.float32]
+    parents: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class EgoStore:
+    """The ego-graphs of n transactions, each with its nodes together, in block order.
+
+    Attributes:
+        entities: entity types of the plan, the user first.
+        nodes: float32[total, F], node and link features.
+        parents: int16[total], position of each node's parent within its own ego-graph's parent set
+            (0 for level 1).
+        counts: uint16[n, n_blocks], nodes per block.
+        offsets: int64[n + 1], where each ego-graph's nodes start.
+
+    Raises:
+        ValueError: the arrays do not fit each other or the plan.
+    """
+
+    entities: tuple[str, ...]
+    nodes: NDArray[np.float32]
+    parents: NDArray[np.int16]
+    counts: NDArray[np.uint16]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        wanted = (
+            ("nodes", self.nodes, np.float32, 2),
+            ("parents", self.parents, np.int16, 1),
+            ("counts", self.counts, np.uint16, 2),
+            ("offsets", self.offsets, np.int64, 1),
+        )
+        for name, array, dtype, dimensions in wanted:
+            if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
+                raise ValueError(f"{name} must be a C-contiguous {np.dtype(dtype)} array of {dimensions} dimensions")
+        total = int(self.offsets[-1]) if len(self.offsets) else -1
+        if (
+            self.counts.shape[1] != len(block_plan(self.entities))
+            or len(self.offsets) != len(self.counts) + 1
+            or len(self.nodes) != total
+            or len(self.parents) != total
+        ):
+            raise ValueError("nodes, parents, counts and offsets do not fit each other or the entity types")
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+
+@lru_cache(maxsize=64)
+def _layout(entities: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """For each block: the first block of its set; the first and one past the last of its parent set (-1: root)."""
+    plan = block_plan(entities)
+    sets = [block.node_set for block in plan]
+    start = [sets.index(block.node_set) for block in plan]
+    first = [sets.index(b.parent_set) if b.parent_set != ROOT else -1 for b in plan]
+    last = [start + sets.count(b.parent_set) if start >= 0 else -1 for start, b in zip(first, plan, strict=True)]
+    return np.array(start, np.int64), np.array(first, np.int64), np.array(last, np.int64)
+
+
+def _readonly(scalar: nb.types.Type, dimensions: int) -> nb.types.Array:
+    return nb.types.Array(scalar, dimensions, "C", readonly=True)
+
+
+_SIGNATURE = nb.types.int64(
+    _readonly(nb.float32, 2),
+    _readonly(nb.int16, 1),
+    _readonly(nb.uint16, 2),
+    _readonly(nb.int64, 1),
+    _readonly(nb.int64, 1),
+    _readonly(nb.int64, 1),
+    _readonly(nb.int64, 1),
+    _readonly(nb.int64, 1),
+    nb.types.Array(nb.float32, 2, "C"),
+    nb.types.Array(nb.int32, 1, "C"),
+    nb.types.Array(nb.int32, 1, "C"),
+)
+
+
+@nb.njit(_SIGNATURE, nogil=True, cache=True)
+def _gather(nodes, parents, counts, offsets, indices, start, first, last, out_nodes, out_parents, out_counts):  # type: ignore[no-untyped-def]
+    """Writes the chosen ego-graphs block by block. Returns -1, or the index of an ego-graph whose counts
+    or parents do not fit its nodes."""
+    n_blocks = counts.shape[1]
+    width = nodes.shape[1]
+    for i in range(len(indices)):
+        for b in range(n_blocks):
+            out_counts[b] += counts[indices[i], b]
+    # Where each block's next node goes, and its position in its node set (blocks of a set are neighbours).
+    row = np.zeros(n_blocks, np.int64)
+    position = np.zeros(n_blocks, np.int64)
+    for b in range(1, n_blocks):
+        row[b] = row[b - 1] + out_counts[b - 1]
+        if start[b] < b:
+            position[b] = position[b - 1] + out_counts[b - 1]
+    for i in range(len(indices)):
+        ego = indices[i]
+        source = offsets[ego]
+        for b in range(n_blocks):
+            for _ in range(counts[ego, b]):
+                if source >= offsets[ego + 1]:
+                    return ego
+                parent = np.int64(parents[source])
+                if first[b] < 0:
+                    parent = np.int64(i)
+                else:
+                    c = first[b]
+                    while c < last[b] and parent >= counts[ego, c]:
+                        parent -= counts[ego, c]
+                        c += 1
+                    if c == last[b] or parent < 0:
+                        return ego
+                    parent += position[c]
+                for f in range(width):
+                    out_nodes[row[b], f] = nodes[source, f]
+                out_parents[row[b]] = parent
+                row[b] += 1
+                source += 1
+        if source != offsets[ego + 1]:
+            return ego
+        for b in range(n_blocks):
+            position[b] += counts[ego, b]
+    return -1
+
+
+def collate(store: EgoStore, features: NDArray[np.float32], indices: NDArray[np.int64]) -> EgoBatch:
+    """The batch of these ego-graphs, in the order of `indices`. Releases the GIL while it copies.
+
+    Args:
+        features: float32[n, P], as-of features of the same n transactions as the store.
+        indices: int64[B], positions in the store; may repeat.
+
+    Raises:
+        IndexError: an index lies outside the store.
+        ValueError: the store contradicts itself (a parent that is not there).
+    """
+    indices = np.ascontiguousarray(indices, np.int64)
+    if len(indices) and (indices.min() < 0 or indices.max() >= len(store)):
+        raise IndexError(f"an index lies outside the {len(store)} ego-graphs of the store")
+    total = int((store.offsets[indices + 1] - store.offsets[indices]).sum())
+    nodes = np.empty((total, store.nodes.shape[1]), np.float32)
+    parents = np.empty(total, np.int32)
+    counts = np.zeros(store.counts.shape[1], np.int32)
+    if int(store.counts[indices].sum(dtype=np.int64)) != total:
+        raise ValueError("the counts of an ego-graph do not add up to its nodes")
+    start, first, last = _layout(store.entities)
+    wrong = _gather(
+        store.nodes, store.parents, store.counts, store.offsets, indices, start, first, last, nodes, parents, counts
+    )
+    if wrong >= 0:
+        raise ValueError(f"ego-graph {wrong}: its counts and parents do not fit its nodes")
+    return EgoBatch(np.ascontiguousarray(features[indices], np.float32), nodes, parents, counts)
