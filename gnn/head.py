@@ -1,0 +1,263 @@
+"""The boosted head: from a table of as-of features to log-odds of fraud.
+
+LightGBM grows it; `gnn.trees.Forest` is what comes out and what is served.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnn.trees import Forest
+from graph.errors import NotEnoughData
+from graph.progress import Progress, Silent
+
+_BACKGROUND_ROWS: Final = 20_000
+_FEWEST_VALIDATION_FRAUDS: Final = 10
+"""With fewer, average precision jumps about so much that a default number of trees is the better choice."""
+
+_SMOOTHING_ROUNDS: Final = 15
+_SMALL_TABLE: Final = 1_000_000
+"""Cells; below, threads wait for each other longer than they work. The trees are the same either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """How the head is grown. The defaults regularise strongly and are meant for any table.
+
+    Attributes:
+        rounds: most trees.
+        learning_rate: what a tree adds, as a share of what it found.
+        leaves: most leaves of a tree.
+        leaf_rows: fewest rows in a leaf (on small tables, a hundredth of the rows).
+        l2: pull of leaves towards zero.
+        column_share: share of the columns that a tree may look at.
+        row_budget: most rows trained on; all frauds are kept, genuine rows are sampled and weighted up.
+        patience: trees without a better validation score before growing stops.
+    """
+
+    rounds: int = 600
+    learning_rate: float = 0.04
+    leaves: int = 31
+    leaf_rows: int = 50
+    l2: float = 3.0
+    column_share: float = 0.4
+    row_budget: int = 400_000
+    patience: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInfo:
+    """What training came to.
+
+    Attributes:
+        rounds: trees grown.
+        chosen_by: what set them: "validation", "default" (too few frauds to validate on) or "given".
+        validation_ap: average precision on the validation rows after these rounds; None where not measured.
+        rows, frauds: rows trained on, after sampling.
+        gain: float64[P], each column's share of what all splits gained.
+    """
+
+    rounds: int
+    chosen_by: str
+    validation_ap: float | None
+    rows: int
+    frauds: int
+    gain: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Labelled rows.
+
+    Attributes:
+        X: float32[n, P], NaN is missing.
+        y: bool[n], fraud.
+        weight: float64[n], how much each row counts.
+    """
+
+    X: NDArray[np.float32]
+    y: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, X: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> "Rows":
+        """Rows from anything array-like; ones for weights by default.
+
+        Raises:
+            ValueError: lengths that differ, or weights that are no positive numbers.
+        """
+        table = np.ascontiguousarray(X, dtype=np.float32)
+        labels = np.asarray(y).astype(bool)
+        counts = np.ones(len(labels)) if weight is None else np.asarray(weight, dtype=np.float64)
+        if table.ndim != 2 or not len(table) == len(labels) == len(counts):
+            raise ValueError("table, labels and weights differ in length")
+        if not (np.isfinite(counts).all() and (counts > 0).all()):
+            raise ValueError("weights must be positive numbers")
+        return cls(table, labels, counts)
+
+    def sampled(self, budget: int, rng: np.random.Generator) -> "Rows":
+        """All frauds and a random sample of genuine rows, at most `budget` rows, weighted up to stand for all.
+
+        Frauds are kept even where they alone pass the budget; at least as many genuine rows stay beside them.
+        """
+        genuine = np.flatnonzero(~self.y)
+        frauds = np.flatnonzero(self.y)
+        keep = max(budget - len(frauds), len(frauds))
+        if len(genuine) <= keep:
+            return self
+        kept = rng.choice(genuine, keep, replace=False)
+        # One factor for all would let the sampled weights' sum wander from the whole's.
+        factor = self.weight[genuine].sum() / self.weight[kept].sum()
+        weight = self.weight.copy()
+        weight[kept] *= factor
+        rows = np.sort(np.concatenate([frauds, kept]))
+        return Rows(self.X[rows], self.y[rows], weight[rows])
+
+
+def train_head(
+    X: ArrayLike,
+    y: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    validation: Rows | None = None,
+    rounds: int | None = None,
+    seed: int = 0,
+    settings: HeadSettings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Forest, HeadInfo]:
+    """Grows the head; its scores are log-odds of fraud at the share of fraud of the (weighted) rows given.
+
+    The same rows, settings and seed give the same head. It takes constant and empty columns.
+
+    Args:
+        X: float32[n, P], NaN is missing.
+        y: bool[n], fraud, as known at training time.
+        weight: float64[n], positive; ones by default.
+        validation: rows later in time than all of X, for choosing the number of trees by average precision.
+        rounds: the number of trees, where it is known already (as in training again on all rows).
+        seed: of sampling and of LightGBM.
+        settings: how to grow.
+        progress: watcher; a stage of one unit a tree.
+
+    Raises:
+        NotEnoughData: there is no fraud, or nothing but fraud.
+        ValueError: lengths that differ, weights that are no positive numbers, infinite features.
+    """
+    chosen = settings or HeadSettings()
+    rows = Rows.of(X, y, weight)
+    if rows.y.all() or not rows.y.any():
+        kind = "fraudulent" if len(rows.y) and rows.y.all() else "genuine"
+        raise NotEnoughData(
+            f"all {len(rows.y):,} labelled transactions to train on are {kind}",
+            hint="the head learns from both kinds; ingest labels, or train on a later period",
+        )
+    rng = np.random.default_rng(seed)
+    sample = rows.sampled(chosen.row_budget, rng)
+    judged = None
+    if rounds is None and validation is not None and validation.y.sum() >= _FEWEST_VALIDATION_FRAUDS:
+        judged = validation.sampled(chosen.row_budget // 2, rng)
+        judged = None if judged.y.all() else judged
+    limit = rounds if rounds is not None else chosen.rounds if judged else max(1, chosen.rounds // 4)
+
+    factor = _fraud_factor(sample)
+    booster, score = _grow(sample, judged, factor, limit, seed, chosen, progress or Silent())
+    forest = Forest.from_lightgbm(booster).shifted(-float(np.log(factor)))
+    part = rng.choice(len(sample.y), min(len(sample.y), _BACKGROUND_ROWS), replace=False)
+    forest = forest.with_background(sample.X[part], sample.weight[part])
+    gain = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
+    return forest, HeadInfo(
+        rounds=forest.tree_count - 1,
+        chosen_by="given" if rounds is not None else "validation" if judged else "default",
+        validation_ap=score,
+        rows=len(sample.y),
+        frauds=int(sample.y.sum()),
+        gain=gain / gain.sum() if gain.sum() > 0 else gain,
+    )
+
+
+_SHARE_IN_TRAINING: Final = 0.05
+"""Frauds count at least so much among the rows: at a share of .001, leaves of genuine rows have next to no
+curvature, so that the same l2 would mean something else than at .1."""
+
+
+def _fraud_factor(rows: Rows) -> float:
+    frauds = float(rows.weight[rows.y].sum())
+    genuine = float(rows.weight[~rows.y].sum())
+    return max(1.0, _SHARE_IN_TRAINING / (1 - _SHARE_IN_TRAINING) * genuine / frauds)
+
+
+class _Judge:
+    """Stops growing once validation gets no better, by a running mean of its average precision.
+
+    The first trees each see few columns and are judged by luck: alone, one may well look better than the next
+    fifty together. So early rounds cannot win, and single peaks do not count.
+    """
+
+    order = 30
+    before_iteration = False
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.mean = 0.0
+        self.best: tuple[int, float, Any] = (0, -np.inf, None)
+        """Round from 0, its running mean, its own results."""
+
+    def __call__(self, env: Any) -> None:
+        import lightgbm
+
+        results = env.evaluation_result_list
+        score = results[0][2]
+        share = max(1 / _SMOOTHING_ROUNDS, 1 / (env.iteration - env.begin_iteration + 1))
+        self.mean += share * (score - self.mean)
+        last = env.iteration == env.end_iteration - 1
+        if self.mean > self.best[1] and (env.iteration >= 2 * _SMOOTHING_ROUNDS or last):
+            self.best = (env.iteration, self.mean, results)
+        waited = env.iteration - self.best[0]
+        if last or (waited >= self.patience and np.isfinite(self.best[1])):
+            raise lightgbm.callback.EarlyStopException(self.best[0], self.best[2])
+
+
+def _grow(
+    rows: Rows,
+    judged: Rows | None,
+    fraud_factor: float,
+    rounds: int,
+    seed: int,
+    settings: HeadSettings,
+    progress: Progress,
+) -> tuple[Any, float | None]:
+    import lightgbm
+
+    weight = np.where(rows.y, rows.weight * fraud_factor, rows.weight)
+    params = {
+        "objective": "binary",
+        "metric": "average_precision",
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": max(2, min(settings.leaf_rows, len(rows.y) // 100)),
+        "min_sum_hessian_in_leaf": 1e-3,
+        "lambda_l2": settings.l2,
+        "feature_fraction": settings.column_share,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "zero_as_missing": False,
+        "use_missing": True,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1 if rows.X.size < _SMALL_TABLE else 0,
+        "seed": seed,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(rows.X, rows.y.astype(np.int32), weight=weight / weight.mean(), params=params)
+    callbacks: list[Any] = []
+    valid = []
+    if judged is not None:
+        valid = [lightgbm.Dataset(judged.X, judged.y.astype(np.int32), weight=judged.weight, reference=data)]
+        callbacks.append(_Judge(settings.patience))
+    with progress.stage("growing trees", total=rounds) as advance:
+        callbacks.append(lambda _env: advance(1))
+        booster = lightgbm.train(params, data, rounds, valid_sets=valid, callbacks=callbacks)
+    return booster, float(booster.best_score["valid_0"]["average_precision"]) if judged is not None else None
