@@ -22,8 +22,8 @@ class FileFormat(str, Enum):  # noqa: UP042 (typer shows a StrEnum's members les
 @app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; made where missing.")],
-    users: Annotated[int, typer.Option(help="Everyday accounts; fraud accounts come on top.")] = 5_000,
-    days: Annotated[int, typer.Option(help="Length of the period.")] = 90,
+    users: Annotated[int, typer.Option(help="Everyday accounts; fraud accounts come on top.")] = 20_000,
+    days: Annotated[int, typer.Option(help="Length of the period.")] = 120,
     seed: Annotated[int, typer.Option(help="The same seed gives the same world.")] = 1,
     fraud_rate: Annotated[float, typer.Option(help="Share of transactions that are fraud, 0 to 0.2.")] = 0.01,
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2025, 1, 6),  # noqa: DTZ001
@@ -32,7 +32,7 @@ def simulate(
 ) -> None:
     """Write a made-up world: transactions, labels, attributes, a mapping for them, and the truth.
 
-    Example: quipu simulate world --users 5000 --days 90 --seed 1
+    Example: quipu simulate world --users 20000 --days 120 --seed 1
     """
     from etl.simulator.settings import WorldSettings
     from etl.simulator.world import simulate as make

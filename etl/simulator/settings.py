@@ -26,8 +26,8 @@ class WorldSettings:
         start: first day of the period.
     """
 
-    users: int = 5_000
-    days: int = 90
+    users: int = 20_000
+    days: int = 120
     seed: int = 1
     fraud_rate: float = 0.01
     start: date = date(2025, 1, 6)

@@ -20,9 +20,9 @@ from etl.simulator.fraud import Scene, Typology
 from etl.simulator.people import CARRIERS, Ints, spending_levels, waking_hours
 from etl.simulator.settings import DAY, HOUR, LIMA_OFFSET
 
-_KIND_WEIGHTS = np.array([0.34, 0.28, 0.08, 0.28, 0.02])
+_KIND_WEIGHTS = np.array([0.31, 0.26, 0.07, 0.34, 0.02])
 _METHOD_WEIGHTS = np.array([0.42, 0.29, 0.11, 0.1, 0.05, 0.03])  # stolen cards, mostly
-_GREED = 1.6  # how much more than usual a thief spends
+_GREED = 1.9  # how much more than usual a thief spends
 
 
 def device_ring(rng: np.random.Generator, scene: Scene, start: int) -> Events:
@@ -45,15 +45,16 @@ def account_takeover(rng: np.random.Generator, scene: Scene, start: int) -> Even
     victims = scene.established(rng, 1 + int(min(rng.geometric(0.42), 5)), start)
     devices = scene.devices.take(1 if rng.random() < 0.75 else len(victims))
     lines = scene.private_lines(1 if rng.random() < 0.6 else len(victims))
-    times, each = start + rng.integers(0, 8 * DAY, len(victims)), rng.integers(1, 6, len(victims))
+    # The thief works at any hour of the waking day, and goes on until the card is stopped.
+    times, each = waking_hours(rng, start + rng.integers(0, 8 * DAY, len(victims))), rng.integers(2, 7, len(victims))
     row = np.repeat(np.arange(len(victims)), each)
-    time = times[row] + (rng.exponential(5 * HOUR, len(row))).astype(np.int64)
+    time = times[row] + (rng.exponential(2.5 * HOUR, len(row))).astype(np.int64)
     city = np.where(rng.random(len(row)) < 0.75, scene.people.city[victims[row]], scene.city(rng))
     return _purchases(
         rng,
         scene,
         victims[row],
-        _by_day(rng, scene, time),
+        time,
         devices[row % len(devices)],
         lines[row % len(lines)],
         scene.places.popular(rng, city),
@@ -69,9 +70,9 @@ def card_testing(rng: np.random.Generator, scene: Scene, start: int) -> Events:
         users = scene.accounts.open(opened, city)
     rows = int(rng.integers(10, 28))
     user = rng.choice(users, rows)
-    # Slow enough not to trip a plain velocity limit, and in two or three sittings.
-    sitting = rng.choice(start + rng.integers(0, 2 * DAY, 3), rows)
-    time = sitting + rng.integers(0, int(rng.uniform(0.5, 3) * HOUR), rows)
+    # Slow enough not to trip a plain velocity limit, and in two sittings.
+    sitting = rng.choice(start + rng.integers(0, 2 * DAY, 2), rows)
+    time = sitting + rng.integers(0, int(rng.uniform(0.4, 2) * HOUR), rows)
     restaurant = _targets(rng, scene, city, rows, 0.6)
     kind = rng.choice([DEPOSIT, DELIVERY, GIFT_CARD], rows, p=[0.55, 0.42, 0.03])
     cents = np.where(rng.random(rows) < 0.5, 0, np.round(rng.lognormal(6.9, 0.7, rows) / 10) * 10).astype(np.int64)
@@ -171,12 +172,12 @@ def _spread(
 
 
 def _by_day(rng: np.random.Generator, scene: Scene, time: Ints) -> Ints:
-    """The same days at hours when people dine or order, apart from one in five at any hour."""
+    """The same days at hours when people dine or order, apart from one in four at any hour."""
     count = len(time)
     midnight = time - (time + LIMA_OFFSET) % DAY
     kind = rng.choice(len(KINDS), count, p=_KIND_WEIGHTS)
     usual = midnight + seconds_of_day(rng, scene.places, rng.integers(0, len(scene.places.city), count), kind)
-    return np.where(rng.random(count) < 0.2, time, usual)
+    return np.where(rng.random(count) < 0.25, time, usual)
 
 
 def _targets(rng: np.random.Generator, scene: Scene, city: int, count: int, loyalty: float) -> Ints:
