@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from graph.errors import BundleError, NotEnoughData
 
 INPUTS: Final = ("head", "gnn", "anomaly")
-"""Scores that can be blended: log-odds of the head, log-odds of the GNN, anomaly score in [0, 1]."""
+"""Scores that can be blended: log-odds of the head, log-odds of the GNN, score of the anomaly forest."""
 
 _LOGITS: Final = ("head", "gnn")
 _PRIOR_STRENGTH: Final = 10.0

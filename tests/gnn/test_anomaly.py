@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from gnn.anomaly import Anomaly, train_anomaly
+from gnn.anomaly import train_anomaly
+from gnn.trees import Forest
 from graph.errors import NotEnoughData
 
 
@@ -23,10 +24,10 @@ def test_unusual_rows_score_higher_without_any_label() -> None:
     X = table(5_000)
     odd = np.arange(len(X)) < 50
     X[odd, :2] += 6
-    scores = train_anomaly(X).scores(X)
+    scores = train_anomaly(X).predict(X)
     assert roc_auc_score(odd, scores) > 0.98
-    assert ((scores > 0) & (scores <= 1)).all()
-    assert np.median(scores) < 0.5
+    assert (scores <= 0).all()
+    assert np.median(scores) < -1
 
 
 def test_a_missing_value_counts_as_the_median() -> None:
@@ -34,29 +35,29 @@ def test_a_missing_value_counts_as_the_median() -> None:
     model = train_anomaly(X)
     medians = np.append(np.nanmedian(X[:, :5], axis=0), 0.0)
     filled = np.where(np.isnan(X), medians.astype(np.float32), X)
-    assert (model.scores(X) == model.scores(filled)).all()
+    assert (model.predict(X) == model.predict(filled)).all()
 
 
 def test_one_row_scores_as_it_does_among_others_and_after_loading(tmp_path: Path) -> None:
     X = table(300)
     model = train_anomaly(X, seed=4)
-    together = model.scores(X)
-    assert together.tolist() == [model.scores(X[i : i + 1])[0] for i in range(len(X))]
+    together = model.predict(X)
+    assert together.tolist() == [model.predict(X[i : i + 1])[0] for i in range(len(X))]
     model.save(tmp_path / "anomaly.npz")
-    assert (Anomaly.load(tmp_path / "anomaly.npz").scores(X) == together).all()
-    assert (train_anomaly(X, seed=4).scores(X) == together).all()
-    assert (train_anomaly(X, seed=5).scores(X) != together).any()
+    assert (Forest.load(tmp_path / "anomaly.npz").predict(X) == together).all()
+    assert (train_anomaly(X, seed=4).predict(X) == together).all()
+    assert (train_anomaly(X, seed=5).predict(X) != together).any()
 
 
 def test_large_tables_are_sampled_and_infinities_bear() -> None:
     X = np.tile(table(1_000), (150, 1))
     X[0, 0] = np.inf
-    assert np.isfinite(train_anomaly(X).scores(X[:100])).all()
+    assert np.isfinite(train_anomaly(X).predict(X[:100])).all()
 
 
 def test_constant_tables_have_no_unusual_rows() -> None:
     X = np.ones((50, 3), dtype=np.float32)
-    assert np.ptp(train_anomaly(X).scores(X)) == 0
+    assert np.ptp(train_anomaly(X).predict(X)) == 0
 
 
 def test_too_few_rows_are_told() -> None:
