@@ -1,0 +1,122 @@
+"""The FastAPI application around a `Service`."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from api import decisions, entities, handlers, health, labels, scoring
+from api.answers import ProblemOut
+from api.engine import Pending
+from api.http import schemas
+from api.middleware import Instrumented
+from api.service import Service
+from api.wire import Label, Transaction
+from graph.errors import QuipuError
+from graph.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """
+Scores transactions for fraud by what their users, devices, addresses and restaurants are linked to.
+
+Send each transaction to `POST /v1/score` when it occurs. Its id is the idempotency key: the same body again gives
+the original decision with `replayed: true`, another body gives 409. Tell what became known later by `POST /v1/labels`.
+Errors are `application/problem+json` and say what to do.
+"""
+
+
+class Waiters:
+    """Hands what the engine's thread has done to the event loop: one call a batch, whatever its size."""
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def deliver(self, pendings: list[Pending]) -> None:
+        """Wakes those who wait for these transactions."""
+        loop = self.loop
+        if loop is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(self._settle, pendings)
+
+    @staticmethod
+    def _settle(pendings: list[Pending]) -> None:
+        for pending in pendings:
+            if not pending.waiter.done():
+                pending.waiter.set_result(None)
+
+
+def create_app(
+    settings: Settings,
+    bundle: Path,
+    *,
+    on_ready: Callable[[], None] = lambda: None,
+    on_failure: Callable[[QuipuError], None],
+) -> FastAPI:
+    """The application. It serves at once, and answers 503 until the index is loaded.
+
+    Args:
+        bundle: folder of the model bundle.
+        on_ready: called once requests can be scored, on another thread.
+        on_failure: called instead where the service cannot be loaded; it should end the process.
+    """
+    waiters = Waiters()
+    service = Service(settings, bundle, waiters.deliver)
+
+    def load() -> None:
+        try:
+            service.load()
+        except QuipuError as error:
+            on_failure(error)
+        except Exception:
+            log.exception("the service cannot be loaded")
+            on_failure(QuipuError("the service cannot be loaded; the log has the details"))
+        else:
+            on_ready()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        waiters.loop = asyncio.get_running_loop()
+        loader = threading.Thread(target=load, name="quipu-load", daemon=True)
+        loader.start()
+        yield
+        await asyncio.to_thread(loader.join)
+        await asyncio.to_thread(service.stop)
+
+    app = FastAPI(
+        title="Quipu",
+        version=version("quipu"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        middleware=[Middleware(Instrumented, service.meters)],
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    handlers.install(app)
+    for module in (scoring, labels, decisions, entities, health):
+        app.include_router(module.router)
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    """Adds to the OpenAPI document what routes that read raw bodies cannot declare: keys, and the shape of errors."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(schemas((Label, ProblemOut, Transaction)))
+        components["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer", "description": "An API key made by `quipu keys create`."}
+        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

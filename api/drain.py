@@ -1,0 +1,162 @@
+"""Moving what was spooled into the graph store, at once where it answers, later where it does not."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.facts import label_table, schema_of_facts, table
+from api.metrics import Meters
+from api.spool import Lease, Record, Spool
+from graph.errors import InputError, QuipuError, StoreError
+from graph.records import GraphSchema
+from graph.store import Outcome, Store
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 256
+_KEEP_SECONDS = 600.0
+_PAUSE = 0.15
+_POLL = 1.0
+_LONGEST_PAUSE = 5.0
+_CONTENT = (InputError, ValueError, TypeError, OverflowError)
+"""What a store raises on a record's content; any other error is the store's own, and is tried again."""
+
+
+class StoreHealth:
+    """Whether the graph store answers, as last seen by whoever asked it."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.reason = ""
+
+    def seen(self) -> None:
+        """It answered."""
+        if not self.up:
+            log.warning("the graph store answers again")
+        self.up, self.reason = True, ""
+
+    def missed(self, error: QuipuError) -> None:
+        """It did not."""
+        if self.up:
+            log.warning("the graph store does not answer, decisions are kept in the spool: %s", error.message)
+        self.up, self.reason = False, error.message
+
+
+class Drainer:
+    """A thread that keeps the store at most a fraction of a second behind the spool.
+
+    One worker of a host does it (the one that holds the lease); any may `drain` when it needs the store current.
+    Every step is idempotent, so whatever a crash left undone is done again.
+
+    Args:
+        spool: a connection of the drainer's own.
+    """
+
+    def __init__(self, spool: Spool, store: Store, lease: Lease, health: StoreHealth, meters: Meters) -> None:
+        self._spool = spool
+        self._store = store
+        self._lease = lease
+        self._health = health
+        self._meters = meters
+        self._schema = store.schema()
+        self._one_at_a_time = threading.Lock()
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="quipu-drain", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tells that there is something to drain."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Drains what there is, if the store answers, and ends the thread."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self.drain()
+        except StoreError as error:
+            log.warning("records stay in the spool until the next start: %s", error.message)
+
+    def drain(self) -> int:
+        """Moves all that is in the spool now; returns how many records and labels.
+
+        Raises:
+            StoreUnavailable: the store (or the spool) is away; what was not moved stays.
+        """
+        moved = 0
+        with self._one_at_a_time:
+            while records := self._spool.undrained(_CHUNK):
+                self._move(records)
+                self._spool.drained(records[-1].seq)
+                moved += len(records)
+            while labels := self._spool.undrained_labels(_CHUNK):
+                rows = [(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels]
+                self._store.upsert_labels(label_table(rows))
+                self._spool.drained_labels(labels[-1].seq)
+                moved += len(labels)
+        self._health.seen()
+        return moved
+
+    def _move(self, records: Sequence[Record]) -> None:
+        try:
+            self._write(records)
+        except _CONTENT:
+            # One of them is at fault; the others must not wait for it.
+            for record in records:
+                try:
+                    self._write([record])
+                except _CONTENT as error:
+                    log.error("the graph store refuses a record (spool position %d): %s", record.seq, error)
+                    self._spool.refuse(record, str(error))
+                    self._meters.drained.labels("refused").inc()
+
+    def _write(self, records: Sequence[Record]) -> None:
+        facts = [record.fact for record in records if record.fact]
+        if facts:
+            self._extend(schema_of_facts(facts))
+            self._count(self._store.upsert_transactions(table(facts)), "transactions")
+        self._count(self._store.write_decisions([record.decision for record in records]), "decisions")
+        self._meters.drained.labels("written").inc(len(records))
+
+    def _extend(self, schema: GraphSchema) -> None:
+        if self._schema.merged(schema) != self._schema:
+            self._schema = self._store.extend_schema(schema)
+
+    def _count(self, outcomes: NDArray[np.int8], what: str) -> None:
+        conflicts = int(np.count_nonzero(outcomes == Outcome.CONFLICT))
+        if conflicts:
+            log.warning("%d %s are in the graph store with other content; what is there stays", conflicts, what)
+            self._meters.drained.labels("conflict").inc(conflicts)
+
+    def _run(self) -> None:
+        pause = _PAUSE
+        while not self._stopping.is_set():
+            self._woken.wait(_POLL)
+            self._woken.clear()
+            if not self._lease.take():
+                continue
+            try:
+                moved = self.drain()
+                if moved:
+                    self._spool.checkpoint()
+                    # Faster than they come in, so that the file stays small.
+                    self._spool.forget(older_than=_KEEP_SECONDS, limit=2 * moved + _CHUNK)
+                pause = _PAUSE
+            except QuipuError as error:
+                self._health.missed(error)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._woken.set()
+            except Exception:
+                log.exception("draining the spool failed; it will be tried again")
+                pause = _LONGEST_PAUSE
+                self._woken.set()
+            self._stopping.wait(pause)

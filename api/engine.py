@@ -1,0 +1,370 @@
+"""The scoring path, free of any web framework: one thread that turns waiting transactions into durable decisions.
+
+Whatever waits is scored together (a micro-batch), committed to the spool together, and answered together.
+The thread is also the only one that writes to the as-of index, so look-ups never see half a change.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from queue import SimpleQueue
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+
+from api import facts
+from api.drain import Drainer, StoreHealth
+from api.metrics import Meters
+from api.spool import Record, Spool
+from api.wire import EPOCH, Submission
+from gnn.scoring import Answer
+from graph.errors import Conflict, Overloaded, QuipuError, StoreUnavailable
+from graph.index import AsOfIndex
+from graph.records import Decision
+from graph.snapshot import Snapshot
+from graph.store import Outcome, Store
+
+if TYPE_CHECKING:
+    from gnn.scorer import Scorer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Pending:
+    """One transaction on its way; after delivery it has a `body` or an `error`.
+
+    Attributes:
+        waiter: whatever the one who waits wants to find it by.
+        body: the answer's JSON.
+    """
+
+    __slots__ = ("body", "digest", "error", "submission", "waiter")
+
+    def __init__(self, submission: Submission, waiter: Any) -> None:
+        self.submission = submission
+        self.digest = submission.digest()
+        self.waiter = waiter
+        self.body = b""
+        self.error: QuipuError | None = None
+
+
+class _Job:
+    """Something else to do on the engine's thread."""
+
+    __slots__ = ("call", "done")
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.done: Future[Any] = Future()
+
+
+_STOP = None
+
+
+class Engine:
+    """Owns the scorer, the index and one connection to the spool while it runs.
+
+    Args:
+        deliver: called on the engine's thread with the transactions that are done, once a batch.
+        batch_max: most transactions scored together. queue_max: most that may wait.
+    """
+
+    def __init__(
+        self,
+        scorer: "Scorer",
+        index: AsOfIndex,
+        store: Store,
+        spool: Spool,
+        drainer: Drainer,
+        health: StoreHealth,
+        meters: Meters,
+        deliver: Callable[[list[Pending]], None],
+        *,
+        batch_max: int,
+        queue_max: int,
+    ) -> None:
+        self.scorer = scorer
+        self.index = index
+        self._store = store
+        self._spool = spool
+        self._drainer = drainer
+        self._health = health
+        self._meters = meters
+        self._deliver = deliver
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._queue: SimpleQueue[Pending | _Job | None] = SimpleQueue()
+        self._newest_at = index.newest_at
+        self._encoder = msgspec.json.Encoder(enc_hook=_plain)
+        self._not_durable: set[str] = set()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="quipu-engine", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finishes what waits and ends the thread."""
+        self._stopped = True
+        self._queue.put(_STOP)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Transactions (and jobs) that wait."""
+        return self._queue.qsize()
+
+    @property
+    def newest_at(self) -> int:
+        """Event time of the newest transaction in the index, microseconds UTC; 0 where there is none."""
+        return self._newest_at
+
+    def submit(self, pendings: Sequence[Pending]) -> None:
+        """Queues transactions; each is delivered later.
+
+        Raises:
+            Overloaded: too many wait already, or the service is stopping.
+        """
+        if self._stopped or self._queue.qsize() >= self._queue_max:
+            raise Overloaded("the service has more work waiting than it accepts", hint="try again in a second")
+        for pending in pendings:
+            self._queue.put(pending)
+
+    def call(self, function: Callable[[], T]) -> "Future[T]":
+        """Runs `function` on the engine's thread between two batches."""
+        if self._stopped:
+            raise Overloaded("the service is stopping")
+        job = _Job(function)
+        self._queue.put(job)
+        return job.done
+
+    def catch_up(self) -> int:
+        """Applies the store's change feed to the index. Only on the engine's thread (by `call`).
+
+        Raises:
+            StoreError: the store is away; what was applied before stays.
+        """
+        applied = self.index.catch_up(self._store)
+        if applied:
+            self._newest_at = self.index.newest_at
+        return applied
+
+    def snapshot(self) -> Snapshot | None:
+        """A copy of the index, to be written to disk. Only on the engine's thread, or once that has ended.
+
+        None while the index has a transaction whose spooling failed: a restart would keep what nobody was told.
+        """
+        return None if self._not_durable else Snapshot(self.index)
+
+    def _run(self) -> None:
+        get = self._queue.get
+        while True:
+            item = get()
+            batch: list[Pending] = []
+            while isinstance(item, Pending):
+                batch.append(item)
+                if len(batch) >= self._batch_max or self._queue.empty():
+                    break
+                item = get()
+            if batch:
+                self._answer(batch)
+            if isinstance(item, _Job):
+                self._do(item)
+            elif item is _STOP:
+                return
+
+    def _do(self, job: _Job) -> None:
+        try:
+            job.done.set_result(job.call())
+        except BaseException as error:
+            job.done.set_exception(error)
+
+    def _answer(self, batch: list[Pending]) -> None:
+        try:
+            self._decide(batch)
+        except QuipuError as error:
+            for pending in batch:
+                if not pending.body and pending.error is None:
+                    pending.error = error
+        except Exception:
+            log.exception("scoring %d transactions failed", len(batch))
+            for pending in batch:
+                if not pending.body and pending.error is None:
+                    pending.error = QuipuError("scoring failed; the service's log has the details")
+        self._deliver(batch)
+
+    def _decide(self, batch: list[Pending]) -> None:
+        started = perf_counter()
+        first: dict[str, Pending] = {}
+        for pending in batch:
+            first.setdefault(pending.submission.transaction_id, pending)
+        again = len(batch) - len(first)
+        standing = self._spool.decisions(list(first))
+        fresh = [pending for i, pending in first.items() if i not in standing]
+        stored = self._in_store([pending.submission.transaction_id for pending in fresh], standing)
+        if standing:
+            fresh = [pending for pending in fresh if pending.submission.transaction_id not in standing]
+        if stored:
+            fresh = [pending for pending in fresh if self._agrees(pending, stored)]
+        looked_up = perf_counter()
+        self._meters.lookup.observe(looked_up - started)
+        if fresh:
+            standing |= self._score(fresh, stored, looked_up)
+        for pending in batch if standing or again else ():
+            if not pending.body and pending.error is None:
+                self._replay(pending, standing.get(pending.submission.transaction_id), first)
+
+    def _score(self, fresh: list[Pending], stored: dict[str, int], started: float) -> dict[str, Decision]:
+        """Scores and spools; returns the decisions of those that another worker decided meanwhile."""
+        now = time_ns() // 1000
+        index, submissions = self.index, [pending.submission for pending in fresh]
+        self._count_unknown(submissions)
+        questions = [
+            s.question(indexed=s.transaction_id in stored or index.owns(s.transaction_id)) for s in submissions
+        ]
+        graph_as_of = self._newest_at
+        self._not_durable.update(s.transaction_id for s in submissions)
+        answers = self.scorer.score(questions)
+        self._newest_at = max(graph_as_of, *(s.occurred_at for s in submissions))
+        records = [
+            self._record(pending, answer, now, graph_as_of, known=pending.submission.transaction_id in stored)
+            for pending, answer in zip(fresh, answers, strict=True)
+        ]
+        scored = perf_counter()
+        self._meters.score.observe(scored - started)
+        lost = self._spool.append(records)
+        self._meters.spool.observe(perf_counter() - scored)
+        self._not_durable.difference_update(s.transaction_id for s in submissions)
+        self._drainer.wake()
+        for pending, answer, record in zip(fresh, answers, records, strict=True):
+            if record.decision.transaction_id not in lost:
+                pending.body = _with_replayed(record.decision.response, replayed=False)
+                self._count(answer)
+        self._meters.batch.observe(len(fresh))
+        return lost
+
+    def _record(self, pending: Pending, answer: Answer, now: int, graph_as_of: int, *, known: bool) -> Record:
+        transaction_id = pending.submission.transaction_id
+        response = {
+            "transaction_id": transaction_id,
+            "probability": answer.probability,
+            "band": answer.band,
+            "reasons": answer.reasons,
+            "neighbourhood": answer.neighbourhood,
+            "ring": None,
+            "links": {"self": f"/v1/decisions/{quote(transaction_id, safe='')}"},
+            "model_version": self.scorer.model_version,
+            "graph_as_of": EPOCH + timedelta(microseconds=graph_as_of) if graph_as_of else None,
+            "decided_at": EPOCH + timedelta(microseconds=now),
+        }
+        decision = Decision(
+            transaction_id,
+            pending.digest,
+            now,
+            float(answer.probability),
+            answer.band,
+            self.scorer.model_version,
+            self._encoder.encode(response),
+            answer.features,
+        )
+        return Record(decision, b"" if known else facts.encode(pending.submission, now))
+
+    def _in_store(self, transaction_ids: list[str], standing: dict[str, Decision]) -> dict[str, int]:
+        """Sequence numbers of those that the store has; adds the decisions it has on them to `standing`.
+
+        While the store is away nothing is known of it: the spool alone guards against deciding twice.
+        """
+        if not transaction_ids or not self._health.up:
+            return {}
+        try:
+            stored = self._store.sequence_numbers(transaction_ids)
+            if stored:
+                standing |= self._store.decisions(list(stored))
+                stored = {i: seq for i, seq in stored.items() if i not in standing}
+            if stored and max(stored.values()) > self.index.watermark.transaction:
+                self.catch_up()
+        except StoreUnavailable as error:
+            self._health.missed(error)
+            return {}
+        return stored
+
+    def _agrees(self, pending: Pending, stored: dict[str, int]) -> bool:
+        """Whether a transaction that was loaded, but never decided, has the content it was loaded with."""
+        if pending.submission.transaction_id not in stored:
+            return True
+        schema = self._store.schema()
+        if schema.merged(self.scorer.schema) != schema or self.scorer.schema.merged(schema) != self.scorer.schema:
+            return True  # The store has columns that no request can give, so there is nothing to compare.
+        outcomes = self._store.upsert_transactions(facts.table([facts.encode(pending.submission, 0)]))
+        if outcomes[0] != Outcome.CONFLICT:
+            return True
+        self._conflict(pending)
+        return False
+
+    def _replay(self, pending: Pending, decision: Decision | None, first: dict[str, Pending]) -> None:
+        transaction_id = pending.submission.transaction_id
+        if decision is not None:
+            if decision.digest == pending.digest:
+                self._repeat(pending, _with_replayed(decision.response, replayed=True))
+            else:
+                self._conflict(pending)
+            return
+        leader = first[transaction_id]
+        if leader.error is not None:
+            pending.error = leader.error
+        elif leader.digest == pending.digest:
+            self._repeat(pending, leader.body.removesuffix(_NEW) + _REPLAYED)
+        else:
+            self._conflict(pending)
+
+    def _repeat(self, pending: Pending, body: bytes) -> None:
+        pending.body = body
+        self._meters.replays.inc()
+
+    def _conflict(self, pending: Pending) -> None:
+        self._meters.conflicts.inc()
+        pending.error = Conflict(
+            f"transaction {pending.submission.transaction_id!r} is known with other content",
+            hint="a retry must send the same body; a new transaction needs an id of its own",
+        )
+
+    def _count(self, answer: Answer) -> None:
+        meters = self._meters
+        meters.decisions[answer.band].inc()
+        meters.probability.observe(answer.probability)
+        if answer.neighbourhood.get("truncated"):
+            meters.truncated.inc()
+
+    def _count_unknown(self, submissions: Sequence[Submission]) -> None:
+        id_of = self.index.id_of
+        for kind, name in enumerate(self.index.schema.entities):
+            unknown = sum(name in s.entities and id_of(kind, s.entities[name]) < 0 for s in submissions)
+            if unknown:
+                self._meters.unknown.labels(name).inc(unknown)
+
+
+_NEW = b',"replayed":false}'
+_REPLAYED = b',"replayed":true}'
+
+
+def _with_replayed(response: bytes, *, replayed: bool) -> bytes:
+    return response[:-1] + (_REPLAYED if replayed else _NEW)
+
+
+def replayed(decision: Decision) -> bytes:
+    """The JSON of a kept decision, as a retry of its request gets it."""
+    return _with_replayed(decision.response, replayed=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot encode {type(value).__name__}")

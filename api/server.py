@@ -1,0 +1,172 @@
+"""Running the application under uvicorn: one process, or several that share a socket."""
+
+import gc
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from graph.errors import InputError, QuipuError
+from graph.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A thread that computes gives way to one that waits after this long. The default of 5 ms would let the
+# drainer hold up every request that falls into its turn.
+_SWITCH_SECONDS = 0.0002
+_GRACE_SECONDS = 15
+_STARTUP_FAILURE = 3  # uvicorn's: the supervisor stops instead of starting the worker again
+
+
+class Server:
+    """The service on a socket.
+
+    Args:
+        bundle: folder of the model bundle.
+    """
+
+    def __init__(self, settings: Settings, bundle: Path) -> None:
+        self.settings = settings
+        self.bundle = bundle
+        self._socket: socket.socket | None = None
+
+    def bind(self) -> str:
+        """Takes the port, before anything slow is done; returns the service's URL.
+
+        Raises:
+            InputError: the address cannot be listened on, or the port is taken.
+        """
+        host, port = self.settings.host, self.settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((host, port))
+            # Listening now makes a second service on this port fail at once, and lets early callers wait.
+            taken.listen(2048)
+        except OSError as error:
+            taken.close()
+            hint = "choose another port with --port, or stop what listens there"
+            raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint) from error
+        taken.set_inheritable(True)
+        self._socket = taken
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{taken.getsockname()[1]}"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serves until SIGTERM or SIGINT; then finishes what was accepted, drains and saves.
+
+        Args:
+            on_ready: called once transactions can be scored (with several processes: once they are started).
+
+        Raises:
+            QuipuError: the service could not be loaded.
+        """
+        if self._socket is None:
+            self.bind()
+        assert self._socket is not None
+        prepare(self.settings)
+        if not self.settings.require_keys:
+            log.warning("API KEYS ARE OFF (QUIPU_REQUIRE_KEYS=false): whoever reaches the port may use the service")
+        try:
+            if self.settings.workers == 1:
+                self._run_one(self._socket, on_ready)
+            else:
+                self._run_many(self._socket, on_ready)
+        finally:
+            self._socket.close()
+
+    def _run_one(self, taken: socket.socket, on_ready: Callable[[], None]) -> None:
+        import uvicorn
+
+        from api.app import create_app
+
+        failures: list[QuipuError] = []
+
+        def failed(error: QuipuError) -> None:
+            failures.append(error)
+            server.should_exit = True
+
+        def loaded() -> None:
+            settle()
+            on_ready()
+
+        app = create_app(self.settings, self.bundle, on_ready=loaded, on_failure=failed)
+        server = uvicorn.Server(_uvicorn(app, workers=1))
+        # uvicorn raises the signal again once it has shut down; that is not to kill the process then.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[taken])
+        if failures:
+            raise failures[0]
+
+    def _run_many(self, taken: socket.socket, on_ready: Callable[[], None]) -> None:
+        from uvicorn.supervisors import Multiprocess
+
+        folder = (self.settings.var / "metrics").resolve()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        app = partial(create_worker, self.settings, self.bundle)
+        config = _uvicorn(app, workers=self.settings.workers, factory=True)
+        on_ready()
+        Multiprocess(config, sockets=[taken]).run()
+
+
+def create_worker(settings: Settings, bundle: Path) -> Any:
+    """The application of one of several worker processes."""
+    from api.app import create_app
+
+    prepare(settings)
+
+    def failed(error: QuipuError) -> None:
+        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
+        logging.shutdown()
+        os._exit(_STARTUP_FAILURE)
+
+    return create_app(settings, bundle, on_ready=settle, on_failure=failed)
+
+
+def prepare(settings: Settings) -> None:
+    """Sets what belongs to the whole process."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def settle() -> None:
+    """What has been loaded stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    log.info("process %d is ready", os.getpid())
+
+
+def _uvicorn(app: Any, *, workers: int, factory: bool = False) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=2048,
+    )

@@ -1,0 +1,312 @@
+"""The service put together: what is opened at start, kept going meanwhile, and closed in order."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from api.drain import Drainer, StoreHealth
+from api.engine import Engine, Pending
+from api.errors import NotReady
+from api.facts import label_table
+from api.keys import KeyFile, KeyRing
+from api.metrics import Meters, forget_dead_workers
+from api.spool import Lease, Spool, SpooledLabel
+from api.wire import Intake
+from gnn.bundle import Bundle, open_bundle
+from graph.errors import BundleError, NotFound, QuipuError, StoreError, StoreUnavailable
+from graph.index import AsOfIndex
+from graph.progress import Progress, Silent
+from graph.records import Decision, GraphSchema
+from graph.settings import Settings
+from graph.snapshot import Snapshot
+from graph.store import Outcome, Store, Watermark, open_store
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """What became of labels: written, there already, contradicting what is there, or kept until the store is back."""
+
+    loaded: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewLabel:
+    """A label as received; `known_at` (microseconds UTC) is the time of receipt where `timed` is False."""
+
+    transaction_id: str
+    is_fraud: bool
+    known_at: int
+    source: str
+    timed: bool
+
+
+class Service:
+    """One worker's parts. `load` takes seconds and runs beside the server, which answers 503 until it is done.
+
+    Args:
+        bundle: folder of the model bundle.
+        deliver: takes the transactions that are done, on the engine's thread.
+    """
+
+    def __init__(self, settings: Settings, bundle: Path, deliver: Callable[[list[Pending]], None]) -> None:
+        self.settings = settings
+        self.meters = Meters()
+        self.health = StoreHealth()
+        self.keys = KeyRing(KeyFile(settings.var / "keys.json"), required=settings.require_keys)
+        self._bundle = bundle
+        self._deliver = deliver
+        self._engine: Engine | None = None
+        self._intake: Intake | None = None
+        self._store: Store | None = None
+        self._spools: list[Spool] = []
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="quipu-poll", daemon=True)
+
+    def load(self, progress: Progress | None = None) -> None:
+        """Opens everything: drains what a crash left in the spool, then loads the index and the model.
+
+        Raises:
+            QuipuError: the bundle, the store or the spool cannot be used.
+        """
+        from gnn.scorer import Scorer
+
+        settings = self.settings
+        schema = _schema_of(open_bundle(self._bundle))
+        forget_dead_workers()
+        self._store = store = open_store(settings.store)
+        spool_path = settings.var / "spool.db"
+        self._spool = self._open_spool(spool_path)
+        self._lease = Lease(settings.var / "spool.lease")
+        self._drainer = Drainer(
+            self._open_spool(spool_path, durable=False), store, self._lease, self.health, self.meters
+        )
+        left = self._drainer.drain()
+        if left:
+            log.info("%d records that were left in the spool are in the graph store now", left)
+        store.extend_schema(schema)
+        index = AsOfIndex.open(store, settings.var / "index", progress or Silent(), schema=schema)
+        scorer = Scorer(self._bundle, index)
+        self._intake = Intake(scorer.schema, settings.future_tolerance)
+        engine = Engine(
+            scorer,
+            index,
+            store,
+            self._open_spool(spool_path),
+            self._drainer,
+            self.health,
+            self.meters,
+            self._deliver,
+            batch_max=settings.batch_max,
+            queue_max=settings.queue_max,
+        )
+        self.meters.model.labels(scorer.model_version).set(1)
+        engine.start()
+        self._drainer.start()
+        self._engine = engine
+        self._measure()
+        self._poller.start()
+
+    def stop(self) -> None:
+        """Finishes what was accepted, drains the spool, writes a snapshot, closes everything."""
+        self._stopping.set()
+        if self._poller.is_alive():
+            self._poller.join()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop()
+            self._drainer.stop()
+            if self._lease.take():
+                self._snapshot(engine.snapshot())
+            self._lease.close()
+        for spool in self._spools:
+            spool.close()
+        if self._store is not None:
+            self._store.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The scoring path.
+
+        Raises:
+            NotReady: it is still loading, or stopping.
+        """
+        if self._engine is None:
+            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
+        return self._engine
+
+    @property
+    def intake(self) -> Intake:
+        """Checks requests against what the model knows; `NotReady` as `engine`."""
+        if self._intake is None:
+            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
+        return self._intake
+
+    @property
+    def store(self) -> Store:
+        """The graph store; `NotReady` as `engine`."""
+        if self._store is None or self._engine is None:
+            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
+        return self._store
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether requests can be answered, and what is known about it. A store that is away only degrades it."""
+        engine = self._engine
+        if engine is None:
+            return False, {"status": "stopping" if self._stopping.is_set() else "loading"}
+        reasons = []
+        try:
+            self._spool.writable()
+        except StoreError as error:
+            return False, {"status": "unavailable", "reasons": [error.message]}
+        if not self.health.up:
+            reasons.append(self.health.reason)
+        return True, {
+            "status": "degraded" if reasons else "ready",
+            "reasons": reasons,
+            "model_version": engine.scorer.model_version,
+            "transactions": engine.index.transactions,
+            "labels": engine.index.labels,
+            "waiting": engine.waiting,
+            "spool_backlog": self._spool.backlog(),
+        }
+
+    def decision(self, transaction_id: str) -> Decision:
+        """The decision on a transaction.
+
+        Raises:
+            NotFound: there is none.
+            StoreUnavailable: it is not in the spool, and the store is away.
+        """
+        found = self._spool.decisions([transaction_id]) or self.store.decisions([transaction_id])
+        if transaction_id not in found:
+            raise NotFound(f"there is no decision on transaction {transaction_id!r}")
+        return found[transaction_id]
+
+    def features(self, decision: Decision) -> dict[str, float | None]:
+        """The features a decision was made on, by name; None where a value is missing.
+
+        Raises:
+            NotFound: it was made by another model than the one that is loaded, or its features were not kept.
+        """
+        scorer = self.engine.scorer
+        values = np.frombuffer(decision.features, np.float32)
+        if decision.model_version != scorer.model_version or len(values) != len(scorer.feature_names):
+            raise NotFound(
+                f"the features of this decision are not at hand: it was made by model {decision.model_version}",
+                hint=f"the service has model {scorer.model_version} loaded",
+            )
+        # A float32 is exact as a float64, and JSON prints a float64 so that it reads back the same.
+        return {
+            name: float(value) if np.isfinite(value) else None
+            for name, value in zip(scorer.feature_names, values, strict=True)
+        }
+
+    def keep_labels(self, labels: Sequence[NewLabel]) -> LabelCounts:
+        """Writes labels; when it returns, the next score sees those that are loaded.
+
+        While the store is away they are kept in the spool, durably.
+        """
+        engine = self.engine
+        if self.health.up:
+            try:
+                counts = self._write_labels(labels)
+                engine.call(engine.catch_up).result()
+                return counts
+            except StoreUnavailable as error:
+                self.health.missed(error)
+        self._spool.append_labels([SpooledLabel(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels])
+        self._drainer.wake()
+        return LabelCounts(kept=len(labels))
+
+    def _write_labels(self, labels: Sequence[NewLabel]) -> LabelCounts:
+        self._drainer.drain()
+        known = self.store.labels_of([label.transaction_id for label in labels if not label.timed])
+        new = [label for label in labels if label.timed or not _says_nothing_new(label, known)]
+        rows = [(label.transaction_id, label.is_fraud, label.known_at, label.source) for label in new]
+        outcomes = Counter(self.store.upsert_labels(label_table(rows)).tolist()) if rows else Counter[int]()
+        duplicates = outcomes[Outcome.DUPLICATE] + len(labels) - len(new)
+        counts = LabelCounts(outcomes[Outcome.LOADED], duplicates, outcomes[Outcome.CONFLICT])
+        for name in ("loaded", "duplicates", "conflicts"):
+            self.meters.labels.labels(name).inc(getattr(counts, name))
+        return counts
+
+    def _open_spool(self, path: Path, *, durable: bool = True) -> Spool:
+        spool = Spool(path, durable=durable)
+        self._spools.append(spool)
+        return spool
+
+    def _poll(self) -> None:
+        """Keeps the index current and the gauges fresh. The store is asked here, so that scoring never waits for it."""
+        seen: Watermark | None = None
+        snapshot_at = time.monotonic() + self.settings.snapshot_every
+        while not self._stopping.wait(_POLL_SECONDS):
+            engine = self._engine
+            if engine is None:
+                return
+            try:
+                mark = self.store.watermark()
+                self.health.seen()
+                if mark != seen:
+                    engine.call(engine.catch_up).result()
+                    seen = mark
+                self.meters.index_synced.set_to_current_time()
+                if time.monotonic() >= snapshot_at:
+                    if self._lease.take():
+                        self._snapshot(engine.call(engine.snapshot).result())
+                    snapshot_at = time.monotonic() + self.settings.snapshot_every
+            except QuipuError as error:
+                self.health.missed(error)
+            except Exception:
+                log.exception("catching up with the graph store failed; it will be tried again")
+            self._measure()
+
+    def _measure(self) -> None:
+        engine, meters = self._engine, self.meters
+        if engine is None:
+            return
+        meters.queue.set(engine.waiting)
+        meters.index_transactions.set(engine.index.transactions)
+        meters.index_bytes.set(engine.index.memory_bytes)
+        meters.index_newest.set(engine.newest_at / 1e6)
+        meters.store_up.set(self.health.up)
+        try:
+            meters.backlog.set(self._spool.backlog())
+        except StoreError as error:
+            log.warning("%s", error.message)
+
+    def _snapshot(self, snapshot: Snapshot | None) -> None:
+        if snapshot is None:
+            return
+        try:
+            snapshot.write(self.settings.var / "index")
+        except OSError as error:
+            log.warning("the index could not be written to disk, the next start rebuilds it: %s", error)
+
+
+def _schema_of(bundle: Bundle) -> GraphSchema:
+    """What the bundle's model knows; the index is opened over it before the model is loaded."""
+    try:
+        stated = bundle.manifest["schema"]
+        return GraphSchema(*(tuple(stated[part]) for part in ("entities", "categories", "numeric")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the manifest of bundle {bundle.name} lacks {error}", hint="train again") from error
+
+
+def _says_nothing_new(label: NewLabel, known: dict[str, list[tuple[int, bool, str]]]) -> bool:
+    """Whether an untimed label repeats what its source said last, as a retry does."""
+    said = [is_fraud for _, is_fraud, source in known.get(label.transaction_id, ()) if source == label.source]
+    return bool(said) and said[-1] == label.is_fraud
