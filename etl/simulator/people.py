@@ -241,7 +241,7 @@ def _belongings(
 
 
 def _groups(rng: np.random.Generator, city: Ints, members: Ints, sizes: tuple[int, ...]) -> tuple[Ints, int]:
-    """Puts members into groups of their city; returns each account's group (0 where not a member) and how many."""
+    """Puts members into groups of their city; returns each account's group (0 for the others) and how many, at least 1."""
     order = rng.permutation(members)
     order = order[np.argsort(city[order], kind="stable")]
     ends = np.cumsum(rng.choice(sizes, len(order) + 1))
@@ -250,7 +250,7 @@ def _groups(rng: np.random.Generator, city: Ints, members: Ints, sizes: tuple[in
     number = np.unique(number * len(CITIES) + city[order], return_inverse=True)[1]
     group = np.zeros(len(city), np.int64)
     group[order] = number
-    return group, int(number.max(initial=-1)) + 1
+    return group, int(number.max(initial=0)) + 1
 
 
 def _friends(rng: np.random.Generator, city: Ints) -> Ints:
