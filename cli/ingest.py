@@ -65,6 +65,8 @@ def show(report: dict[str, Any]) -> None:
     if report["rows_per_second"]:
         head += f" ({report['rows_per_second']:,} a second)"
     out.print(("[bold]dry run, nothing written:[/] " if report["dry_run"] else "") + head)
+    files = report["files"]
+    out.print(f"from             {files[0]}" + (f" and {len(files) - 1} more files" if files[1:] else ""), markup=False)
     _outcomes("transactions", report)
     if report["outside_window"]:
         out.print(f"  {report['outside_window']:,} more lie outside --since and --until")
@@ -80,7 +82,10 @@ def show(report: dict[str, Any]) -> None:
         out.print(f"                 {labels['inferred_genuine']:,} inferred genuine from silence")
     for code, count in labels["unusable_reasons"].items():
         out.print(f"  {code:<26}{count:>12,}  {describe(code)}")
-    for name, tally in [("label files", report["label_files"]), *report["attributes"].items()]:
+    for name, tally in [
+        ("label files", report["label_files"]),
+        *((f"about {e}s", t) for e, t in report["attributes"].items()),
+    ]:
         if tally["read"]:
             _outcomes(name, tally)
     fresh = {name: count for name, count in report["new_entities"].items() if count}

@@ -65,12 +65,12 @@ def load(
     limit = mapping.quarantine.limit
     if dry_run:
         survey(planned, limit, batch_rows, progress, lambda stream, checked: _count(stream, checked, store, report))
+        report.seconds = time.monotonic() - started
+        report.prove()
     else:
         needed = limit < 1 or (mapping.label is not None and mapping.label.genuine_after is not None)
         found = survey(planned, limit, batch_rows, progress) if needed else Survey(kept=None)
         _write(mapping, planned, found, store, report, batch_rows, progress, started)
-    report.seconds = time.monotonic() - started
-    report.prove()
     return report
 
 

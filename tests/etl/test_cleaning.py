@@ -97,7 +97,7 @@ def test_missing_time_is_not_a_bad_one() -> None:
 def test_time_zones_hold_for_times_that_name_none() -> None:
     parsed = cleaning.times(pa.array(["2024-03-01 10:00:00", "2024-03-01 10:00:00Z"]), LIMA)
     assert parsed.values.tolist() == [micros(2024, 3, 1, 15), micros(2024, 3, 1, 10)]
-    typed = pa.array([dt.datetime(2024, 3, 1, 10)])
+    typed = pa.array([micros(2024, 3, 1, 10)]).view(pa.timestamp("us"))
     assert cleaning.times(typed, LIMA).values.tolist() == [micros(2024, 3, 1, 15)]
     assert cleaning.times(typed.cast(pa.timestamp("ms", tz="UTC")), LIMA).values.tolist() == [micros(2024, 3, 1, 10)]
 
@@ -110,8 +110,8 @@ def test_clocks_that_change() -> None:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_typed_times_of_every_unit(unit: str) -> None:
-    at = dt.datetime(2018, 4, 1, 0, 0, 31)
-    parsed = cleaning.times(pa.array([at, None]).cast(pa.timestamp(unit)), PLAIN)
+    at = pa.array([micros(2018, 4, 1, 0, 0, 31), None]).view(pa.timestamp("us"))
+    parsed = cleaning.times(at.cast(pa.timestamp(unit)), PLAIN)
     assert parsed.values[0] == micros(2018, 4, 1, 0, 0, 31)
     assert parsed.missing.tolist() == [False, True]
 

@@ -1,0 +1,126 @@
+"""`quipu ingest` and `quipu quarantine` as a person meets them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from graph.errors import InputError, LimitExceeded, MappingError, NotFound, QuipuError
+
+ROOT = Path(__file__).resolve().parents[2]
+MAPPING = """
+name: shop
+source: {files: "tx*.csv"}
+transaction: {transaction_id: id, occurred_at: at, user_id: user, amount: amount, device_id: device}
+quarantine: {limit: 50%}
+"""
+ROWS = """id,at,user,amount,device
+1,2024-03-01,u,1.50,d
+2,2024-03-02,u,[x],d
+3,2024-03-03,v,2,d
+3,2024-03-03,v,2,d
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    (tmp_path / "tx.csv").write_text(ROWS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUIPU_STORE", f"sqlite:///{tmp_path}/graph.db")
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), prog_name="quipu")
+
+
+def test_ingest_reports_to_people_and_machines(folder: Path) -> None:
+    first = run("ingest", "mapping.yaml")
+    assert first.exit_code == 0, first.output
+    assert "4 read = 2 loaded + 1 duplicates + 1 quarantined (1 of them new)" in first.stdout
+    assert "bad_amount" in first.stdout
+    assert "2 user, 1 device" in first.stdout
+    again = json.loads(run("ingest", "mapping.yaml", "--json").stdout)
+    assert (again["read"], again["loaded"], again["duplicates"], again["quarantined"]) == (4, 0, 3, 1)
+    assert again["newly_quarantined"] == 0
+    assert again["rows_per_second"] > 0
+    assert (again["first_occurred_at"], again["last_occurred_at"]) == ("2024-03-01T00:00:00Z", "2024-03-03T00:00:00Z")
+
+
+def test_ingest_of_a_window_of_a_given_file(folder: Path) -> None:
+    (folder / "other.csv").write_text(ROWS.replace("3,2024", "4,2024"))
+    report = json.loads(
+        run("ingest", "mapping.yaml", "oth*.csv", "--since", "2024-03-02", "--until", "2024-03-04", "--json").stdout
+    )
+    assert (report["read"], report["loaded"], report["outside_window"]) == (3, 1, 1)
+    assert report["files"] == ["other.csv"]
+
+
+def test_a_dry_run_leaves_nothing_behind(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    result = run("ingest", "mapping.yaml", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "nothing written" in result.stdout
+    assert sorted(folder.iterdir()) == before
+
+
+def test_quarantine_list_show_retry(folder: Path) -> None:
+    assert "nothing is in quarantine" in run("quarantine", "list").stdout
+    run("ingest", "mapping.yaml")
+    listed = run("quarantine", "list")
+    assert "bad_amount" in listed.stdout
+    assert "[x]" in listed.stdout
+    (row,) = json.loads(run("quarantine", "list", "--reason", "bad_amount", "--json").stdout)["rows"]
+    assert (row["file"], row["row"], row["column"], row["value"]) == ("tx.csv", 2, "amount", "[x]")
+    shown = run("quarantine", "show", row["id"][:6])
+    assert "the amount is not a finite number" in shown.stdout
+    assert "amount = '[x]'" in shown.stdout
+    assert json.loads(run("quarantine", "show", row["id"], "--json").stdout)["raw"]["user"] == "u"
+
+    (folder / "corrected.yaml").write_text(MAPPING.replace("amount: amount", "amount: id"))
+    retried = run("quarantine", "retry", "corrected.yaml")
+    assert "1 tried = 1 loaded + 0 duplicates + 0 still in quarantine" in retried.stdout
+    assert "nothing is in quarantine" in run("quarantine", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (["ingest", "missing.yaml"], MappingError, "there is no mapping file missing.yaml"),
+        (["ingest", "mapping.yaml", "missing.csv"], InputError, "no file matches 'missing.csv'"),
+        (["ingest", "mapping.yaml", "--since", "soon"], InputError, "--since 'soon' is not a time"),
+        (["ingest", "wrong.yaml"], MappingError, "tx.csv has no column 'amuont'"),
+        (["ingest", "typo.yaml"], MappingError, "did you mean 'transaction'?"),
+        (["ingest", "strict.yaml"], LimitExceeded, "1 of 4 transactions (25.0%) cannot be loaded"),
+        (["ingest", "mapping.yaml", "--store", "oracle://x"], InputError, "oracle://x"),
+        (["quarantine", "show", "nothing"], NotFound, "no row in quarantine"),
+        (["quarantine", "list", "--reason", "ugly"], InputError, "there is no reason 'ugly'"),
+    ],
+)
+def test_what_goes_wrong_is_said(folder: Path, arguments: list[str], kind: type[QuipuError], message: str) -> None:
+    (folder / "wrong.yaml").write_text(MAPPING.replace("amount: amount", "amount: amuont"))
+    (folder / "typo.yaml").write_text(MAPPING.replace("transaction:", "transactoin:"))
+    (folder / "strict.yaml").write_text(MAPPING.replace("50%", "5%"))
+    result = run(*arguments)
+    assert isinstance(result.exception, kind)
+    assert message in result.exception.message
+    assert result.exception.hint is None or result.exception.hint
+
+
+def test_the_program_itself_gives_no_traceback(folder: Path) -> None:
+    (folder / "wrong.yaml").write_text(MAPPING.replace("amount: amount", "amount: amuont"))
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "ingest", "wrong.yaml"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "error:" in done.stderr
+    assert "did you mean 'amount'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
