@@ -241,7 +241,7 @@ def _belongings(
 
 
 def _groups(rng: np.random.Generator, city: Ints, members: Ints, sizes: tuple[int, ...]) -> tuple[Ints, int]:
-    """Puts members into groups of their city; returns each account's group (0 for the others) and how many, at least 1."""
+    """Members in groups of their city: each account's group (0 for the others), and how many there are (at least 1)."""
     order = rng.permutation(members)
     order = order[np.argsort(city[order], kind="stable")]
     ends = np.cumsum(rng.choice(sizes, len(order) + 1))
