@@ -76,17 +76,17 @@ class SourceFile:
 def expand(patterns: Sequence[str], folder: Path) -> list[Path]:
     """The files that patterns name, sorted within each, none twice.
 
-    A relative pattern holds from the current directory; where it matches nothing there, from `folder`.
+    A relative pattern holds from `folder`; where it matches nothing there, from the current directory.
 
     Raises:
         InputError: a pattern matches no file.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matched = _matches(pattern) or _matches(str(folder / pattern))
+        matched = _matches(str(folder / pattern)) or _matches(pattern)
         if not matched:
             raise InputError(
-                f"no file matches {pattern!r}", hint=f"it was looked for in {Path.cwd()} and {folder.resolve()}"
+                f"no file matches {pattern!r}", hint=f"it was looked for in {folder.resolve()} and {Path.cwd()}"
             )
         found.update(dict.fromkeys(matched))
     return list(found)

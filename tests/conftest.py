@@ -30,8 +30,7 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `world/` (simulated), `store.db` (loaded) and `models/` (a trained bundle, in use)."""
     from etl.loading import load
     from etl.mapping import read_mapping
-    from etl.simulator.world import WorldSettings, simulate
-    from etl.simulator.writing import write
+    from etl.simulator import WorldSettings, simulate, write
     from gnn.champion import promote
     from gnn.pipeline import train_bundle
     from gnn.training import TrainingSettings
