@@ -51,7 +51,7 @@ def demo(
     err.rule("2 of 4: its transactions and labels into the graph store")
     store = open_store(configured.store)
     report = load(read_mapping(folder / "world" / "mapping.yaml"), store, progress=progress)
-    err.print(f"{report.as_dict()['transactions']['read']:,} transactions read")
+    err.print(f"{report.transactions.read:,} transactions read, {report.transactions.quarantined:,} quarantined")
     err.rule("3 of 4: a model of what is known")
     models = configured.var / "models"
     result = train_bundle(

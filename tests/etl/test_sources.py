@@ -105,14 +105,16 @@ def test_a_parquet_file_that_is_damaged_further_in(tmp_path: Path) -> None:
         list(open_file(path).chunks())
 
 
-def test_patterns_hold_here_then_beside_the_mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patterns_hold_beside_the_mapping_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
         (folder / "b.csv").touch()
     (there / "a.csv").touch()
+    (here / "d.csv").touch()
     monkeypatch.chdir(here)
-    assert expand(["*.csv"], there) == [Path("b.csv")]
+    assert expand(["b.csv"], there) == [there / "b.csv"]
+    assert expand(["d.csv"], there) == [Path("d.csv")]
     assert expand(["a*.csv", str(there / "*.csv")], there) == [there / "a.csv", there / "b.csv"]
     with pytest.raises(InputError, match=r"no file matches 'c\*\.csv'"):
         expand(["c*.csv"], there)
