@@ -66,7 +66,8 @@ def test_every_command_shows_an_example_that_would_parse(commands: dict[str, tup
 def example_lines(path: str, text: str) -> Iterator[str]:
     """The examples in a command's help, which begin with the command itself."""
     _, mark, after = text.partition("Example")
-    joined = " ".join(after.partition("\n\nOptions:")[0].split()) if mark else ""
+    after = re.split(r"\n\n(?:Arguments|Options):", after)[0]
+    joined = " ".join(after.split()) if mark else ""
     for part in re.split(r"(?=\bquipu )", joined):
         if part.startswith(f"{path} ") or part == path:
             yield part
