@@ -26,23 +26,37 @@ _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 
 
 class StoreHealth:
-    """Whether the graph store answers, as last seen by whoever asked it."""
+    """Whether the graph store answers and takes writes, as last seen by whoever asked it.
+
+    Attributes:
+        reading, writing: why it does not, or None where it does.
+    """
 
     def __init__(self) -> None:
-        self.up = True
-        self.reason = ""
+        self.reading: str | None = None
+        self.writing: str | None = None
 
-    def seen(self) -> None:
-        """It answered."""
-        if not self.up:
-            log.warning("the graph store answers again")
-        self.up, self.reason = True, ""
+    @property
+    def up(self) -> bool:
+        """It answers and takes writes."""
+        return self.reading is None and self.writing is None
 
-    def missed(self, error: QuipuError) -> None:
-        """It did not."""
-        if self.up:
-            log.warning("the graph store does not answer, decisions are kept in the spool: %s", error.message)
-        self.up, self.reason = False, error.message
+    def read(self, failure: QuipuError | None = None) -> None:
+        """It was asked something, with or without success."""
+        self._tell("does not answer", self.reading, failure)
+        self.reading = failure.message if failure else None
+
+    def wrote(self, failure: QuipuError | None = None) -> None:
+        """Something was written to it, with or without success."""
+        self._tell("takes no writes", self.writing, failure)
+        self.writing = failure.message if failure else None
+
+    @staticmethod
+    def _tell(what: str, before: str | None, failure: QuipuError | None) -> None:
+        if failure is not None and before is None:
+            log.warning("the graph store %s, so what is new stays in the spool: %s", what, failure.message)
+        elif failure is None and before is not None:
+            log.warning("the graph store is back")
 
 
 class Drainer:
@@ -103,7 +117,7 @@ class Drainer:
                 self._store.upsert_labels(label_table(rows))
                 self._spool.drained_labels(labels[-1].seq)
                 moved += len(labels)
-        self._health.seen()
+        self._health.wrote()
         return moved
 
     def _move(self, records: Sequence[Record]) -> None:
@@ -142,7 +156,8 @@ class Drainer:
         while not self._stopping.is_set():
             self._woken.wait(_POLL)
             self._woken.clear()
-            if not self._lease.take():
+            # Without the lease too, where a write of this process has failed: somebody must see it is over.
+            if not self._lease.take() and self._health.writing is None:
                 continue
             try:
                 moved = self.drain()
@@ -152,7 +167,7 @@ class Drainer:
                     self._spool.forget(older_than=_KEEP_SECONDS, limit=2 * moved + _CHUNK)
                 pause = _PAUSE
             except QuipuError as error:
-                self._health.missed(error)
+                self._health.wrote(error)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 self._woken.set()
             except Exception:

@@ -282,7 +282,7 @@ class Engine:
 
         While the store is away nothing is known of it: the spool alone guards against deciding twice.
         """
-        if not transaction_ids or not self._health.up:
+        if not transaction_ids or self._health.reading is not None:
             return {}
         try:
             stored = self._store.sequence_numbers(transaction_ids)
@@ -292,7 +292,7 @@ class Engine:
             if stored and max(stored.values()) > self.index.watermark.transaction:
                 self.catch_up()
         except StoreUnavailable as error:
-            self._health.missed(error)
+            self._health.read(error)
             return {}
         return stored
 

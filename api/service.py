@@ -132,10 +132,11 @@ class Service:
             if self._lease.take():
                 self._snapshot(engine.snapshot())
             self._lease.close()
-        for spool in self._spools:
-            spool.close()
-        if self._store is not None:
-            self._store.close()
+        while self._spools:
+            self._spools.pop().close()
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
     @property
     def engine(self) -> Engine:
@@ -167,13 +168,11 @@ class Service:
         engine = self._engine
         if engine is None:
             return False, {"status": "stopping" if self._stopping.is_set() else "loading"}
-        reasons = []
+        reasons = [reason for reason in (self.health.reading, self.health.writing) if reason]
         try:
             self._spool.writable()
         except StoreError as error:
             return False, {"status": "unavailable", "reasons": [error.message]}
-        if not self.health.up:
-            reasons.append(self.health.reason)
         return True, {
             "status": "degraded" if reasons else "ready",
             "reasons": reasons,
@@ -227,7 +226,7 @@ class Service:
                 engine.call(engine.catch_up).result()
                 return counts
             except StoreUnavailable as error:
-                self.health.missed(error)
+                self.health.wrote(error)
         self._spool.append_labels([SpooledLabel(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels])
         self._drainer.wake()
         return LabelCounts(kept=len(labels))
@@ -259,7 +258,7 @@ class Service:
                 return
             try:
                 mark = self.store.watermark()
-                self.health.seen()
+                self.health.read()
                 if mark != seen:
                     engine.call(engine.catch_up).result()
                     seen = mark
@@ -269,7 +268,7 @@ class Service:
                         self._snapshot(engine.call(engine.snapshot).result())
                     snapshot_at = time.monotonic() + self.settings.snapshot_every
             except QuipuError as error:
-                self.health.missed(error)
+                self.health.read(error)
             except Exception:
                 log.exception("catching up with the graph store failed; it will be tried again")
             self._measure()
