@@ -1,0 +1,137 @@
+"""`quipu evaluate`: how good scores are, or what a bundle says about itself."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.console import JsonOption, emit, out
+from graph.errors import InputError
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    what: Annotated[Path, typer.Argument(metavar="SCORES|BUNDLE", help="Scores (.parquet), or a bundle's directory.")],
+    against: Annotated[Path | None, typer.Option(help="Other scores to compare with, on the same rows.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with plots, and its figures as .json.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how good scores are: ranking, money, calibration, overall and by week, with 95% intervals.
+
+    Example: quipu evaluate scores.parquet --against before.parquet --html report.html
+    """
+    if what.is_dir():
+        if against or html:
+            raise InputError(
+                f"{what} is a bundle; --against and --html take scores", hint="make some: quipu backtest --out FILE"
+            )
+        _bundle(what, as_json)
+        return
+    from gnn.evaluation import compare
+    from gnn.evaluation import evaluate as measure
+    from gnn.policy import Costs
+    from graph.settings import settings
+
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        raise InputError(f"a page cannot be written to {html}", hint="give a file in a folder that exists")
+    costs = Costs.from_settings(settings())
+    scores = _read(what)
+    result = measure(scores, costs=costs)
+    compared = compare(scores, _read(against), costs=costs) if against is not None else None
+    if html is not None:
+        from gnn.report import write_report
+
+        write_report(result, html, title=f"Quality of {what.name}", against=compared)
+    document = result.to_dict()
+    if compared is not None:
+        document["against"] = compared
+    if html is not None:
+        document["html"] = str(html)
+    emit(document, as_json=as_json, text=_text)
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path).read()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}", hint="make it: quipu backtest --out FILE") from error
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}", hint="make it: quipu backtest") from error
+
+
+def _bundle(path: Path, as_json: bool) -> None:
+    from gnn.bundle import open_bundle
+
+    bundle = open_bundle(path)
+    shown = {key: value for key, value in bundle.manifest.items() if key not in ("catalogue", "files")}
+    emit({"bundle": bundle.name, **shown}, as_json=as_json, text=_bundle_text)
+
+
+def _bundle_text(result: dict[str, Any]) -> None:
+    for name, value in _flat(result):
+        out.print(f"{name:<52}{value}", markup=False)
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [pair for key, inner in value.items() for pair in _flat(inner, f"{name}.{key}" if name else str(key))]
+
+
+def _text(result: dict[str, Any]) -> None:
+    from gnn.meanings import MEANINGS
+
+    summary, compared = result["summary"], result.get("against")
+    out.print(
+        f"{summary['transactions']:,} labelled transactions from {summary['from'][:10]} to {summary['until'][:10]}, "
+        f"{summary['frauds']:,} of them fraud ({100 * summary['fraud_share']:.2f}%)"
+    )
+    if summary["unlabelled"]:
+        out.print(f"{summary['unlabelled']:,} more have no label and are not counted")
+    rows = [["", "value", "95% interval", *(("other", "difference", "95% interval") if compared else ())]]
+    for name, figure in result["figures"].items():
+        meaning = MEANINGS[name]
+        cells = [meaning.title, meaning.shown(figure["value"]), _interval(meaning, figure)]
+        if compared and name in compared["figures"]:
+            other = compared["figures"][name]
+            cells += [meaning.shown(other["b"]), meaning.shown(other["value"]), _interval(meaning, other)]
+        rows.append(cells)
+    _columns(rows)
+    shown = {name: title for name, title in _WEEKLY.items() if name in result["figures"]}
+    rows = [["week from", "transactions", "frauds", *shown.values()]]
+    for week in result["weeks"]:
+        values = (MEANINGS[name].shown(week["figures"].get(name, {}).get("value")) for name in shown)
+        rows.append([week["from"], f"{week['transactions']:,}", f"{week['frauds']:,}", *values])
+    _columns(rows)
+    if "html" in result:
+        out.print(f"\nreport: {result['html']}", markup=False)
+
+
+_WEEKLY = {
+    "average_precision": "avg precision",
+    "auc": "AUC",
+    "user_precision_at_100": "users@100",
+    "recall_at_1%_fpr": "recall@1%",
+    "saved": "saved",
+}
+
+
+def _columns(rows: list[list[str]]) -> None:
+    """Lines of aligned columns, the first to the left, whatever the terminal's width."""
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    out.print()
+    for row in rows:
+        line = "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
+        out.print(line, markup=False)
+
+
+def _interval(meaning: Any, figure: dict[str, Any]) -> str:
+    return f"{meaning.shown(figure['low'])} to {meaning.shown(figure['high'])}"

@@ -1,0 +1,277 @@
+"""How good scores are: figures overall and by week, with intervals, and two runs compared on the same rows.
+
+Intervals are from a bootstrap over blocks of time (weeks, or days where there are few weeks): transactions of one
+time hang together, and drawing them one by one would make every interval too narrow.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gnn.curves import RELIABILITY_EDGES, curves
+from gnn.policy import Costs
+from gnn.ranking import ranking_figures
+from gnn.scored import KnownUsers, Scored, paired, read_scores
+
+TOP: Final = 100
+"""How many transactions or users an investigator looks at in a day, for precision at the top."""
+
+_RESAMPLES: Final = 200
+_FEWEST_BLOCKS: Final = 8
+_CHUNKS: Final = 20
+
+Figures = dict[str, dict[str, float | None]]
+"""By name, `value` and the ends of its 95% interval, `low` and `high`; None where not defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured; JSON values throughout.
+
+    Attributes:
+        summary: transactions, unlabelled, frauds, fraud_share, from, until (ISO 8601), models, costs.
+        figures: overall.
+        weeks: for each week of seven days from the first day: from, until, transactions, frauds, figures.
+        curves: points for plots (see `gnn.curves`).
+    """
+
+    summary: dict[str, Any]
+    figures: Figures
+    weeks: list[dict[str, Any]]
+    curves: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"summary": self.summary, "figures": self.figures, "weeks": self.weeks, "curves": self.curves}
+
+
+def evaluate(
+    scores: pa.Table | pd.DataFrame,
+    *,
+    costs: Costs | None = None,
+    known_compromised: KnownUsers | None = None,
+    drop_detected: bool = False,
+    seed: int = 0,
+) -> Evaluation:
+    """Measures the labelled rows of a table of scores.
+
+    Args:
+        scores: columns as in `gnn.scored.COLUMNS`; with `user_id`, precision among users is measured too,
+            with `amount` (in units of the currency) also money.
+        costs: what decisions cost.
+        known_compromised: users to leave out of a day's precision among users, as known before that day.
+        drop_detected: leave a user who was rightly among a day's top out for the rest of the week, as an
+            investigator who blocked the user would.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: a column is missing or wrong.
+        NotEnoughData: no labelled rows, or only one kind.
+    """
+    prices = costs or Costs()
+    rows = read_scores(scores, known_compromised)
+    rng = np.random.default_rng(seed)
+    weeks = []
+    for week in np.unique(rows.week):
+        part = rows.taken(rows.week == week)
+        first = int(part.day[0] - (part.day[0] - rows.day[0]) % 7)
+        weeks.append(
+            {
+                "from": _iso_day(first),
+                "until": _iso_day(first + 7),
+                "transactions": len(part),
+                "frauds": int(part.fraud.sum()),
+                "figures": _with_intervals(_draws(part, _blocks(part), prices, rng, drop_detected)),
+            }
+        )
+    summary = {
+        "transactions": len(rows),
+        "unlabelled": rows.unlabelled,
+        "frauds": int(rows.fraud.sum()),
+        "fraud_share": float(rows.fraud.mean()),
+        "from": _iso(int(rows.occurred_at[0])),
+        "until": _iso(int(rows.occurred_at[-1])),
+        "models": list(rows.models),
+        "costs": {"review": prices.review, "decline": prices.decline, "fraud_loss": prices.fraud_loss},
+    }
+    figures = _with_intervals(_draws(rows, _blocks(rows), prices, rng, drop_detected))
+    return Evaluation(summary, figures, weeks, curves(rows, prices))
+
+
+def compare(
+    a: pa.Table | pd.DataFrame,
+    b: pa.Table | pd.DataFrame,
+    *,
+    costs: Costs | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Two runs on the labelled transactions that both scored.
+
+    Both are measured on the same draws of the same blocks, so an interval of the difference that excludes zero
+    means a difference beyond the chance of which weeks were looked at.
+
+    Returns:
+        `transactions`, `frauds` and `figures`: by name `a`, `b`, and of the difference a - b `value`, `low`, `high`.
+
+    Raises:
+        InputError, NotEnoughData: as `evaluate`; also where the runs share no transaction or differ in labels.
+    """
+    prices = costs or Costs()
+    mine, theirs = paired(read_scores(a), read_scores(b))
+    # Row by row the same order, so the same blocks and the same draws.
+    measured = [_draws(part, _blocks(mine), prices, np.random.default_rng(seed), False) for part in (mine, theirs)]
+    figures = {}
+    for name, left in measured[0].items():
+        right = measured[1].get(name)
+        if right is not None:
+            difference = _with_intervals({name: left - right})[name]
+            figures[name] = {"a": _number(left[0]), "b": _number(right[0]), **difference}
+    return {"transactions": len(mine), "frauds": int(mine.fraud.sum()), "figures": figures}
+
+
+def user_precision(rows: Scored, *, top: int = TOP, drop_detected: bool = False) -> dict[int, float]:
+    """By day, the share of frauds' users among the users with the highest probability of that day.
+
+    A user's probability is that of the user's most suspicious transaction of the day; the user counts as found
+    where any transaction of the day is fraud. Users known as compromised before the day are left out.
+
+    Args:
+        rows: in order of occurrence.
+        top: how many users are looked at; on days with fewer, all of them.
+        drop_detected: leave those found out for the rest of the week.
+    """
+    if rows.user is None:
+        return {}
+    there = np.flatnonzero(~rows.known)
+    there = there[np.lexsort((rows.user[there], rows.day[there]))]
+    user, day = rows.user[there], rows.day[there]
+    starts = np.flatnonzero(np.append(True, (np.diff(user) != 0) | (np.diff(day) != 0))[: len(there)])
+    if not len(starts):
+        return {}
+    highest = np.maximum.reduceat(rows.probability[there], starts)
+    fraud = np.logical_or.reduceat(rows.fraud[there], starts)
+    week, user, day = rows.week[there][starts], user[starts], day[starts]
+    result: dict[int, float] = {}
+    detected = np.zeros(int(user.max()) + 1, dtype=bool)
+    current = -1
+    bounds = np.append(np.flatnonzero(np.append(True, np.diff(day) != 0)), len(day))
+    for first, end in pairwise(bounds):
+        if week[first] != current:
+            detected[:] = False
+            current = week[first]
+        places = np.arange(first, end)[~detected[user[first:end]]]
+        best = places[np.argsort(-highest[places], kind="stable")[:top]]
+        if len(best):
+            result[int(day[first])] = float(fraud[best].mean())
+        if drop_detected:
+            detected[user[best[fraud[best]]]] = True
+    return result
+
+
+def transaction_precision(rows: Scored, *, top: int = TOP) -> dict[int, float]:
+    """By day, the share of frauds among the transactions with the highest probability of that day."""
+    order = np.lexsort((-rows.probability, rows.day))
+    day, fraud = rows.day[order], rows.fraud[order]
+    starts = np.flatnonzero(np.append(True, np.diff(day) != 0))
+    sizes = np.diff(np.append(starts, len(day)))
+    place = np.arange(len(day)) - np.repeat(starts, sizes)
+    best = place < top
+    days, which = np.unique(day[best], return_inverse=True)
+    share = np.bincount(which, weights=fraud[best]) / np.bincount(which)
+    return dict(zip(days.tolist(), share.tolist(), strict=True))
+
+
+def _blocks(rows: Scored) -> NDArray[np.int32]:
+    """The bootstrap's block of each row: its week, or day, or one of twenty stretches of as many rows."""
+    for unit in (rows.week, rows.day):
+        names, block = np.unique(unit, return_inverse=True)
+        if len(names) >= _FEWEST_BLOCKS or (unit is rows.day and len(names) >= 5):
+            return block.astype(np.int32)
+    return (np.arange(len(rows)) * min(_CHUNKS, len(rows)) // len(rows)).astype(np.int32)
+
+
+def _draws(
+    rows: Scored, block: NDArray[np.int32], costs: Costs, rng: np.random.Generator, drop_detected: bool
+) -> dict[str, NDArray[np.float64]]:
+    """Every figure: first of the rows as they are, then of each draw of blocks with replacement."""
+    blocks = int(block.max()) + 1
+    counts = np.vstack([np.ones(blocks), rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=_RESAMPLES)])
+
+    def total(values: NDArray[Any]) -> NDArray[np.float64]:
+        sums: NDArray[np.float64] = counts @ np.bincount(block, weights=values, minlength=blocks)
+        return sums
+
+    fraud, p = rows.fraud, rows.probability
+    size, frauds = total(np.ones(len(rows))), total(fraud)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        figures = ranking_figures(p, fraud, block, counts)
+        figures[f"precision_at_{TOP}"] = _over_days(transaction_precision(rows), rows, block, counts)
+        by_user = user_precision(rows, drop_detected=drop_detected)
+        if by_user:
+            figures[f"user_precision_at_{TOP}"] = _over_days(by_user, rows, block, counts)
+        flagged, caught = total(rows.flagged), total(rows.flagged & fraud)
+        figures["precision"] = caught / flagged
+        figures["recall"] = caught / frauds
+        figures["f1"] = 2 * caught / (flagged + frauds)
+        figures["flagged_share"] = flagged / size
+        figures["blocked_genuine_share"] = total(rows.blocked & ~fraud) / (size - frauds)
+        if rows.amount is not None:
+            lost = np.where(fraud, costs.fraud_loss * rows.amount, 0.0)
+            reviewed = rows.flagged & ~rows.blocked
+            spent = costs.spent(reviewed=reviewed, blocked=rows.blocked, fraud=fraud, amount=rows.amount)
+            saved, at_stake = total(lost - spent), total(lost)
+            # Draws differ in size; money is told for a period as long as the one measured.
+            figures["saved"] = saved * len(rows) / size
+            figures["saved_share"] = saved / at_stake
+        figures["brier"] = total((p - fraud) ** 2) / size
+        figures["calibration_error"] = _calibration_error(rows, block, counts)
+    return figures
+
+
+def _over_days(
+    by_day: dict[int, float], rows: Scored, block: NDArray[np.int32], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The mean over days, each day drawn with the block in which it begins."""
+    days = np.array(list(by_day), dtype=np.int64)
+    where = block[np.searchsorted(rows.day, days)]
+    blocks = counts.shape[1]
+    shares = np.bincount(where, weights=np.array(list(by_day.values())), minlength=blocks)
+    mean: NDArray[np.float64] = (counts @ shares) / (counts @ np.bincount(where, minlength=blocks))
+    return mean
+
+
+def _calibration_error(rows: Scored, block: NDArray[np.int32], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean distance between what was said and what happened, over ranges of probability, by their rows."""
+    ranges = len(RELIABILITY_EDGES) - 1
+    blocks = counts.shape[1]
+    cell = block * ranges + np.searchsorted(RELIABILITY_EDGES[1:-1], rows.probability, side="right")
+    gap = np.bincount(cell, weights=rows.fraud - rows.probability, minlength=blocks * ranges)
+    size = counts @ np.bincount(block, minlength=blocks)
+    error: NDArray[np.float64] = np.abs(counts @ gap.reshape(blocks, ranges)).sum(axis=1) / size
+    return error
+
+
+def _with_intervals(draws: dict[str, NDArray[np.float64]]) -> Figures:
+    figures: Figures = {}
+    for name, values in draws.items():
+        resampled = values[1:][np.isfinite(values[1:])]
+        low, high = np.percentile(resampled, [2.5, 97.5]) if len(resampled) else (np.nan, np.nan)
+        figures[name] = {"value": _number(values[0]), "low": _number(low), "high": _number(high)}
+    return figures
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _iso(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds // 1_000_000, tz=UTC).isoformat()
+
+
+def _iso_day(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, tz=UTC).date().isoformat()
