@@ -51,23 +51,29 @@ async def read_json(request: Request, limit: int) -> bytes:
         if mime != JSON and not mime.endswith("+json"):
             raise UnsupportedBody(f"the body is declared as {mime or 'nothing'!r}", hint=f"send Content-Type: {JSON}")
     length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length[:20]) > limit:
-        raise _too_large(limit)
+    if length is not None and length.isdecimal() and int(length[:20]) > _MOST_READ:
+        raise TooLarge(f"the body has more than {limit} bytes", hint=_SPLIT)
     receive = request.receive
-    body = b""
+    body, size = b"", 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body += cast(bytes, message.get("body", b""))
-        if len(body) > limit:
-            raise _too_large(limit)
-        if not message.get("more_body", False):
-            return body
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            body += part
+        if not message.get("more_body", False) or size > _MOST_READ:
+            break
+    if size > limit:
+        raise TooLarge(f"the body has more than {limit} bytes", hint=_SPLIT)
+    return body
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body has more than {limit} bytes", hint="send fewer transactions at once")
+# A client that is cut off while it sends sees a broken connection instead of the answer, so what is too large
+# is read to its end (and dropped), unless it is absurd.
+_MOST_READ = 32 * MIB
+_SPLIT = "send less at once"
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
