@@ -1,12 +1,14 @@
 """Running the application under uvicorn: one process, or several that share a socket."""
 
 import gc
+import http.client
 import logging
 import os
 import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -63,7 +65,7 @@ class Server:
         """Serves until SIGTERM or SIGINT; then finishes what was accepted, drains and saves.
 
         Args:
-            on_ready: called once transactions can be scored (with several processes: once they are started).
+            on_ready: called once transactions can be scored (with several processes: once the first of them can).
 
         Raises:
             QuipuError: the service could not be loaded.
@@ -98,25 +100,52 @@ class Server:
             on_ready()
 
         app = create_app(self.settings, self.bundle, on_ready=loaded, on_failure=failed)
-        server = uvicorn.Server(_uvicorn(app, workers=1))
+        server = uvicorn.Server(uvicorn_config(app, workers=1))
         # uvicorn raises the signal again once it has shut down; that is not to kill the process then.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        server.run(sockets=[taken])
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            server.run(sockets=[taken])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         if failures:
             raise failures[0]
 
     def _run_many(self, taken: socket.socket, on_ready: Callable[[], None]) -> None:
         from uvicorn.supervisors import Multiprocess
 
+        from gnn.bundle import open_bundle
+
+        open_bundle(self.bundle)  # so that what is wrong with it is said once, here
         folder = (self.settings.var / "metrics").resolve()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         app = partial(create_worker, self.settings, self.bundle)
-        config = _uvicorn(app, workers=self.settings.workers, factory=True)
-        on_ready()
-        Multiprocess(config, sockets=[taken]).run()
+        config = uvicorn_config(app, workers=self.settings.workers, factory=True)
+        supervisor = Multiprocess(config, sockets=[taken])
+        watcher = threading.Thread(target=self._watch, args=(taken, supervisor.should_exit, on_ready), daemon=True)
+        watcher.start()
+        supervisor.run()
+        watcher.join()
+        if any(process.exitcode == _STARTUP_FAILURE for process in supervisor.processes):
+            raise QuipuError("a worker could not be started", hint="its message is above")
+
+    def _watch(self, taken: socket.socket, stopping: threading.Event, on_ready: Callable[[], None]) -> None:
+        """Tells once a worker can score."""
+        port = taken.getsockname()[1]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        while not stopping.wait(0.1):
+            connection = http.client.HTTPConnection(host, port, timeout=5)
+            try:
+                connection.request("GET", "/health/ready")
+                if connection.getresponse().status == 200:
+                    on_ready()
+                    return
+            except OSError:
+                pass
+            finally:
+                connection.close()
 
 
 def create_worker(settings: Settings, bundle: Path) -> Any:
@@ -151,7 +180,7 @@ def settle() -> None:
     log.info("process %d is ready", os.getpid())
 
 
-def _uvicorn(app: Any, *, workers: int, factory: bool = False) -> Any:
+def uvicorn_config(app: Any, *, workers: int, factory: bool = False) -> Any:
     import uvicorn
 
     return uvicorn.Config(

@@ -10,8 +10,7 @@ import argparse
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from api.server import _uvicorn as uvicorn_config
-from api.server import prepare, settle
+from api.server import prepare, settle, uvicorn_config
 from graph.settings import Settings
 
 ANSWER = b'{"status":"ok"}'
