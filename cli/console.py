@@ -18,7 +18,7 @@ from graph.errors import InputError, QuipuError
 from graph.progress import Advance
 
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 StoreOption = Annotated[

@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime
 
 from graph.errors import InputError
-from graph.records import DAY, SECOND
 
+# Spelt out here: the graph's vocabulary would load Arrow only to read a command line.
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": DAY, "w": 7 * DAY}
 
 

@@ -7,8 +7,10 @@ Every field is an environment variable with the prefix `QUIPU_` (for instance
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from graph.errors import InputError
 
 
 class Settings(BaseSettings):
@@ -34,5 +36,13 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings. Tests that change the environment call `settings.cache_clear()`."""
-    return Settings()
+    """The process's settings. Tests that change the environment call `settings.cache_clear()`.
+
+    Raises:
+        InputError: a variable has a value that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"QUIPU_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise InputError(f"the environment has a wrong setting: {wrong}", hint="see docs/settings.md") from None
