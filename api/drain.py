@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.facts import label_table, schema_of_facts, table
-from api.metrics import Meters
 from api.spool import Lease, Record, Spool
 from graph.errors import InputError, QuipuError, StoreError
 from graph.records import GraphSchema
@@ -16,10 +15,13 @@ from graph.store import Outcome, Store
 
 log = logging.getLogger(__name__)
 
+SPOOL = "spool.db"
+DRAIN_LEASE = "spool.lease"
+"""Names of files in the service's folder."""
+
 _CHUNK = 256
 _KEEP_SECONDS = 600.0
 _PAUSE = 0.15
-_POLL = 1.0
 _LONGEST_PAUSE = 5.0
 _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""
@@ -62,19 +64,20 @@ class StoreHealth:
 class Drainer:
     """A thread that keeps the store at most a fraction of a second behind the spool.
 
-    One worker of a host does it (the one that holds the lease); any may `drain` when it needs the store current.
+    One process of a host does it (the one that holds the lease); any may `drain` when it needs the store current.
     Every step is idempotent, so whatever a crash left undone is done again.
 
     Args:
         spool: a connection of the drainer's own.
+        poll: seconds between looks at the spool where nobody wakes it.
     """
 
-    def __init__(self, spool: Spool, store: Store, lease: Lease, health: StoreHealth, meters: Meters) -> None:
+    def __init__(self, spool: Spool, store: Store, lease: Lease, health: StoreHealth, *, poll: float = 1.0) -> None:
         self._spool = spool
         self._store = store
         self._lease = lease
         self._health = health
-        self._meters = meters
+        self._poll = poll
         self._schema = store.schema()
         self._one_at_a_time = threading.Lock()
         self._woken = threading.Event()
@@ -131,30 +134,28 @@ class Drainer:
                 except _CONTENT as error:
                     log.error("the graph store refuses a record (spool position %d): %s", record.seq, error)
                     self._spool.refuse(record, str(error))
-                    self._meters.drained.labels("refused").inc()
 
     def _write(self, records: Sequence[Record]) -> None:
         facts = [record.fact for record in records if record.fact]
         if facts:
             self._extend(schema_of_facts(facts))
-            self._count(self._store.upsert_transactions(table(facts)), "transactions")
-        self._count(self._store.write_decisions([record.decision for record in records]), "decisions")
-        self._meters.drained.labels("written").inc(len(records))
+            self._tell(self._store.upsert_transactions(table(facts)), "transactions")
+        self._tell(self._store.write_decisions([record.decision for record in records]), "decisions")
 
     def _extend(self, schema: GraphSchema) -> None:
         if self._schema.merged(schema) != self._schema:
             self._schema = self._store.extend_schema(schema)
 
-    def _count(self, outcomes: NDArray[np.int8], what: str) -> None:
+    @staticmethod
+    def _tell(outcomes: NDArray[np.int8], what: str) -> None:
         conflicts = int(np.count_nonzero(outcomes == Outcome.CONFLICT))
         if conflicts:
             log.warning("%d %s are in the graph store with other content; what is there stays", conflicts, what)
-            self._meters.drained.labels("conflict").inc(conflicts)
 
     def _run(self) -> None:
         pause = _PAUSE
         while not self._stopping.is_set():
-            self._woken.wait(_POLL)
+            self._woken.wait(self._poll)
             self._woken.clear()
             # Without the lease too, where a write of this process has failed: somebody must see it is over.
             if not self._lease.take() and self._health.writing is None:

@@ -64,15 +64,24 @@ class Meters:
         self.truncated = Counter("quipu_truncated_neighbourhoods", "Neighbourhoods that a cap cut.", registry=r)
         self.unknown = Counter("quipu_unknown_entities", "Entities not seen before, by type.", ["entity"], registry=r)
         self.labels = Counter("quipu_labels", "Labels received, by outcome.", ["outcome"], registry=r)
-        self.drained = Counter(
-            "quipu_drained_records", "Records that left the spool, by outcome.", ["outcome"], registry=r
-        )
         self.queue = Gauge(
             "quipu_queue_transactions", "Transactions waiting to be scored.", registry=r, multiprocess_mode="livesum"
         )
         self.backlog = Gauge(
             "quipu_spool_backlog_records",
             "Spooled records not yet in the graph store.",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.lag = Gauge(
+            "quipu_spool_lag_seconds",
+            "Age of the oldest spooled record not yet in the graph store.",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.refused = Gauge(
+            "quipu_spool_refused_records",
+            "Records the graph store would not take; they stay in the spool.",
             registry=r,
             multiprocess_mode="livemax",
         )

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from api.sidecar import LOG_FORMAT, Sidecar
+from gnn.bundle import open_bundle
 from graph.errors import InputError, QuipuError
 from graph.settings import Settings
 
@@ -77,10 +79,12 @@ class Server:
         if not self.settings.require_keys:
             log.warning("API KEYS ARE OFF (QUIPU_REQUIRE_KEYS=false): whoever reaches the port may use the service")
         try:
-            if self.settings.workers == 1:
-                self._run_one(self._socket, on_ready)
-            else:
-                self._run_many(self._socket, on_ready)
+            open_bundle(self.bundle)  # so that what is wrong with it is said at once, and once
+            with Sidecar(self.settings):
+                if self.settings.workers == 1:
+                    self._run_one(self._socket, on_ready)
+                else:
+                    self._run_many(self._socket, on_ready)
         finally:
             self._socket.close()
 
@@ -114,9 +118,6 @@ class Server:
     def _run_many(self, taken: socket.socket, on_ready: Callable[[], None]) -> None:
         from uvicorn.supervisors import Multiprocess
 
-        from gnn.bundle import open_bundle
-
-        open_bundle(self.bundle)  # so that what is wrong with it is said once, here
         folder = (self.settings.var / "metrics").resolve()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -167,7 +168,7 @@ def prepare(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(),
         stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        format=LOG_FORMAT,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     sys.setswitchinterval(_SWITCH_SECONDS)

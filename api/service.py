@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from api.drain import Drainer, StoreHealth
+from api.drain import DRAIN_LEASE, SPOOL, Drainer, StoreHealth
 from api.engine import Engine, Pending
 from api.errors import NotReady
 from api.facts import label_table
@@ -31,6 +31,7 @@ from graph.store import Outcome, Store, Watermark, open_store
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+_LATE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,11 @@ class Service:
         schema = _schema_of(open_bundle(self._bundle))
         forget_dead_workers()
         self._store = store = open_store(settings.store)
-        spool_path = settings.var / "spool.db"
+        spool_path = settings.var / SPOOL
         self._spool = self._open_spool(spool_path)
-        self._lease = Lease(settings.var / "spool.lease")
-        self._drainer = Drainer(
-            self._open_spool(spool_path, durable=False), store, self._lease, self.health, self.meters
-        )
+        self._lease = Lease(settings.var / "index.lease")
+        self._drain_lease = Lease(settings.var / DRAIN_LEASE)
+        self._drainer = Drainer(self._open_spool(spool_path, durable=False), store, self._drain_lease, self.health)
         left = self._drainer.drain()
         if left:
             log.info("%d records that were left in the spool are in the graph store now", left)
@@ -132,6 +132,7 @@ class Service:
             if self._lease.take():
                 self._snapshot(engine.snapshot())
             self._lease.close()
+            self._drain_lease.close()
         while self._spools:
             self._spools.pop().close()
         store, self._store = self._store, None
@@ -171,8 +172,11 @@ class Service:
         reasons = [reason for reason in (self.health.reading, self.health.writing) if reason]
         try:
             self._spool.writable()
+            backlog = self._spool.backlog()
         except StoreError as error:
             return False, {"status": "unavailable", "reasons": [error.message]}
+        if backlog.lag > _LATE_SECONDS:
+            reasons.append(f"the graph store is {backlog.lag:.0f} s behind the decisions")
         return True, {
             "status": "degraded" if reasons else "ready",
             "reasons": reasons,
@@ -180,7 +184,7 @@ class Service:
             "transactions": engine.index.transactions,
             "labels": engine.index.labels,
             "waiting": engine.waiting,
-            "spool_backlog": self._spool.backlog(),
+            "spool_backlog": backlog.waiting,
         }
 
     def decision(self, transaction_id: str) -> Decision:
@@ -283,7 +287,10 @@ class Service:
         meters.index_newest.set(engine.newest_at / 1e6)
         meters.store_up.set(self.health.up)
         try:
-            meters.backlog.set(self._spool.backlog())
+            backlog = self._spool.backlog()
+            meters.backlog.set(backlog.waiting)
+            meters.lag.set(backlog.lag)
+            meters.refused.set(backlog.refused)
         except StoreError as error:
             log.warning("%s", error.message)
 

@@ -72,6 +72,21 @@ class SpooledLabel:
     seq: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How far the graph store is behind.
+
+    Attributes:
+        waiting: records and labels that are not in it yet.
+        lag: age of the oldest such record, seconds.
+        refused: records that it would not take.
+    """
+
+    waiting: int
+    lag: float
+    refused: int
+
+
 class Spool:
     """One connection to the spool file; open one for each thread that is busy with it. Methods exclude each other.
 
@@ -221,14 +236,15 @@ class Spool:
                 db.executemany("DELETE FROM records WHERE seq = ?", old)
         return len(old)
 
-    def backlog(self) -> int:
-        """Records and labels that wait for the graph store."""
+    def backlog(self) -> Backlog:
+        """What waits for the graph store."""
         query = (
-            "SELECT (SELECT count(*) FROM records WHERE seq > (SELECT value FROM state WHERE name = 'drained'))"
-            " + (SELECT count(*) FROM labels)"
+            "SELECT count(*), min(decided_at), (SELECT count(*) FROM labels), (SELECT count(*) FROM refused)"
+            " FROM records WHERE seq > (SELECT value FROM state WHERE name = 'drained')"
         )
         with self._reading() as db:
-            return int(db.execute(query).fetchone()[0])
+            records, oldest, labels, refused = db.execute(query).fetchone()
+        return Backlog(records + labels, max(time.time() - oldest / 1e6, 0.0) if oldest else 0.0, refused)
 
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file, without holding up writers unless the log has become large."""

@@ -93,6 +93,7 @@ def test_a_spool_that_is_no_spool(service: Running) -> None:
     assert "spool" in failing(service).message
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_load_stops_the_program(service: Running) -> None:
     (service.folder / "var" / "spool.db").write_bytes(b"certainly not a database " * 1000)
     assert "worker" in failing(service, workers=2).message

@@ -55,7 +55,7 @@ def test_drained_records_are_forgotten_and_positions_never_reused(tmp_path: Path
         assert spool.forget(older_than=1.0, limit=10) == 1
         spool.append([record("c")])
         assert names(spool.undrained(10)) == ["c"], "a record after the table was emptied still waits"
-        assert spool.backlog() == 1
+        assert spool.backlog().waiting == 1
 
 
 def test_a_refused_record_stays_for_a_person_to_look_at(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_refused_record_stays_for_a_person_to_look_at(tmp_path: Path) -> None:
 def test_labels_wait_in_order(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool.db") as spool:
         spool.append_labels([SpooledLabel("a", True, 5, "x"), SpooledLabel("b", False, 6, "y")])
-        assert spool.backlog() == 2
+        assert spool.backlog().waiting == 2
         first = spool.undrained_labels(1)[0]
         assert (first.transaction_id, first.is_fraud, first.known_at, first.source) == ("a", True, 5, "x")
         spool.drained_labels(first.seq)
