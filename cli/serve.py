@@ -28,9 +28,8 @@ def serve(
 
     Example: quipu serve --port 8000
     """
-    from gnn.champion import current_bundle
-
     from api.server import Server
+    from gnn.champion import current_bundle
     from graph.settings import settings
 
     given = {"host": host, "port": port, "workers": workers, "store": store}
