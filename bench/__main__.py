@@ -1,0 +1,78 @@
+"""Every figure of speed, memory and quality that Quipu states, measured on this machine.
+
+python -m bench                    all of it: about an hour on two cores
+python -m bench index service      some of it
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from bench.report import Section, machine, show
+from bench.setup import ROOT, Workspace
+from cli.console import err, fail, out
+from graph.errors import QuipuError
+
+BENCHES = {
+    "ingest": "loading all of the Handbook: once, again, and after a kill",
+    "index": "the as-of index: replay, memory, look-ups, appends, ego-graphs",
+    "train": "training on all of it: time and memory",
+    "startup": "from start to first decision, from the store and from a snapshot; memory",
+    "service": "the full scoring path beside an endpoint that does nothing",
+    "handbook": "quality by the Handbook's protocol",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs benchmarks and prints their figures; the exit status is 1 where a target is not met."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures Quipu on this machine.",
+        epilog="\n".join(f"  {name:<10}{about}" for name, about in BENCHES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (all by default)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "handbook", metavar="DIR")
+    parser.add_argument("--work", type=Path, default=ROOT / "var" / "bench", metavar="DIR", help="kept between runs")
+    parser.add_argument("--scores", type=Path, metavar="FILE", help="scores of `quipu backtest` for `handbook`")
+    args = parser.parse_args(arguments)
+    unknown = [name for name in args.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    try:
+        return _run(args.names or list(BENCHES), args)
+    except QuipuError as error:
+        return fail(error)
+
+
+def _run(names: Sequence[str], args: argparse.Namespace) -> int:
+    work = Workspace(args.data.resolve(), args.work.resolve(), scores=args.scores)
+    work.files()
+    about = machine()
+    sections: list[Section] = []
+    for number, name in enumerate(names, 1):
+        err.rule(f"{number} of {len(names)}: {name}")
+        section: Section = import_module(f"bench.{name}").run(work)
+        sections.append(section)
+        show(err if args.json else out, section)
+    holds = all(section.holds for section in sections)
+    if args.json:
+        json.dump({"machine": about, "sections": [s.as_dict() for s in sections], "holds": holds}, sys.stdout)
+        sys.stdout.write("\n")
+    else:
+        out.print(
+            f"measured on {about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
+            f"Python {about['python']}; load average before {about['load_average'][0]}",
+            markup=False,
+        )
+        missed = [f"{s.name}: {f.name}" for s in sections for f in s.figures if f.holds is False]
+        out.print("every target is met" if holds else "not met: " + "; ".join(missed), markup=False)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
