@@ -103,6 +103,8 @@ def machine() -> dict[str, Any]:
 
 def show(console: Console, section: Section) -> None:
     """Prints a section for people."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=max(console.width, 140), highlight=False)
     table = Table(title=f"{section.name}: {section.title}", title_justify="left", title_style="bold")
     table.add_column("figure")
     table.add_column("target", justify="right")

@@ -135,7 +135,8 @@ class Workspace:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
         assert process.stdout is not None
         try:
-            printed = process.stdout.read()
+            with process.stdout as pipe:
+                printed = pipe.read()
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
             process.kill()
