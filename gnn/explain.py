@@ -8,6 +8,7 @@ part is one theme of its own. The strongest themes are told, with the figures be
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ _THEMES = {
 _THEME_OF = {measure: theme for theme, measures in _THEMES.items() for measure in measures}
 NETWORK_CODE = "NEIGHBOURHOOD"
 MOST_REASONS = 5
+FEWEST_REASONS = 3
+_LOOKED_AT = 12
 _LEAST_SHARE = 0.08
 
 
@@ -62,12 +65,12 @@ class Facts:
 
     def get(self, measure: str) -> float:
         """A feature of the subject; NaN where it is missing."""
-        return self.values.get(f"{self.subject}_{measure}", np.nan)
+        return self.values.get(f"{self.subject}_{measure}", nan)
 
     def count(self, measure: str) -> int:
         """A feature that counts; 0 where it is missing."""
         value = self.get(measure)
-        return 0 if np.isnan(value) else round(value)
+        return 0 if isnan(value) else round(value)
 
 
 class Explainer:
@@ -92,7 +95,13 @@ class Explainer:
             subject = feature.measure if theme == "NUMBER" else feature.subject
             of_feature[i] = groups.setdefault((subject, theme), len(groups))
         self._groups = tuple(groups)
-        self._members = [np.flatnonzero(of_feature == g) for g in range(len(groups))]
+        self._members = [
+            [(self._names[m], int(m)) for m in np.flatnonzero(of_feature == g)] for g in range(len(groups))
+        ]
+        self._also = [
+            [(name, self._names.index(name)) for name in _also(subject, theme) if name in self._names]
+            for subject, theme in groups
+        ]
         self._spread = np.zeros((len(catalogue), len(groups)))
         self._spread[np.arange(len(catalogue)), of_feature] = 1.0
 
@@ -117,48 +126,44 @@ class Explainer:
         network = (gnn - self._gnn_base) * self._gnn_weight
         strength = np.column_stack([by_theme, network])
         order = np.argsort(-np.abs(strength), axis=1, kind="stable")
+        raising = strength.sum(axis=1) > 0
+        same_way = np.where(raising[:, None], strength, -strength)
+        enough = _LEAST_SHARE * np.maximum(same_way, 0.0).sum(axis=1)
         told = []
-        for i in range(len(strength)):
-            row = strength[i]
-            raising = float(row.sum()) > 0
-            signed = row if raising else -row
-            total = float(np.maximum(signed, 0.0).sum()) or 1.0
-            chosen = [int(g) for g in order[i, :12] if signed[g] > 0][:MOST_REASONS]
-            strong = [g for g in chosen if signed[g] >= _LEAST_SHARE * total] or chosen[:1] or [int(order[i, 0])]
-            values = features[i]
-            told.append([self._reason(g, float(row[g]), values, keys[i], neighbourhoods[i]) for g in strong])
+        for i, (ranked, least, values) in enumerate(
+            zip(order[:, :_LOOKED_AT].tolist(), enough.tolist(), features.tolist(), strict=True)
+        ):
+            moved = [(group, same_way[i, group], strength[i, group]) for group in ranked if same_way[i, group] > 0]
+            strong = [
+                (group, float(weight))
+                for place, (group, size, weight) in enumerate(moved[:MOST_REASONS])
+                if place < FEWEST_REASONS or size >= least
+            ] or [(ranked[0], float(strength[i, ranked[0]]))]
+            told.append([self._reason(group, weight, values, keys[i], neighbourhoods[i]) for group, weight in strong])
         return told
 
     def _reason(
-        self,
-        group: int,
-        weight: float,
-        values: NDArray[np.float32],
-        keys: dict[str, str],
-        neighbourhood: dict[str, Any],
+        self, group: int, weight: float, values: list[float], keys: dict[str, str], neighbourhood: dict[str, Any]
     ) -> Reason:
         effect = {"effect": "raises" if weight > 0 else "lowers", "log_odds": round(weight, 4)}
         if group == len(self._groups):
             return Reason(NETWORK_CODE, _network_text(weight, neighbourhood), {**neighbourhood, **effect})
         subject, theme = self._groups[group]
-        members = self._members[group]
-        figures = {self._names[m]: float(values[m]) for m in members if not np.isnan(values[m])}
-        needed = {**figures, **{self._names[m]: float(values[m]) for m in _also(self._names, subject, theme)}}
-        facts = Facts(subject, keys.get(subject, ""), needed)
-        facts.values["amount"] = float(values[0])
+        # NaN differs from itself.
+        figures = {name: values[m] for name, m in self._members[group] if values[m] == values[m]}
+        quoted = {**figures, **{name: values[m] for name, m in self._also[group]}, "amount": values[0]}
         code = theme if subject == "transaction" else f"{subject.upper()}_{theme}"
         evidence: dict[str, Any] = {"figures": figures, **effect}
         if subject in keys:
-            evidence = {subject: keys[subject], **evidence}
-        if theme == "LINKED_USERS" and neighbourhood.get("users_with_fraud"):
+            evidence[subject] = keys[subject]
+        if theme == "LINKED_USERS" and neighbourhood["users_with_fraud"]:
             evidence["users_with_fraud"] = neighbourhood["users_with_fraud"]
-        return Reason(code, _TEXTS[theme](facts, values), evidence)
+        return Reason(code, _TEXTS[theme](Facts(subject, keys.get(subject, ""), quoted), values), evidence)
 
 
-def _also(names: Sequence[str], subject: str, theme: str) -> list[int]:
+def _also(subject: str, theme: str) -> list[str]:
     """Features that a theme's sentence quotes beside its own."""
-    wanted = {"LINKED_USERS": ("users",), "AMOUNT": ("tx_30d",), "HISTORY": (), "SHARED": ()}.get(theme, ())
-    return [names.index(f"{subject}_{m}") for m in wanted if f"{subject}_{m}" in names]
+    return [f"{subject}_users"] if theme == "LINKED_USERS" else []
 
 
 def _plural(n: int, noun: str) -> str:
@@ -181,14 +186,14 @@ def _title(subject: str) -> str:
     return "IP address" if subject == "ip" else subject.replace("_", " ").capitalize()
 
 
-def _velocity(f: Facts, _values: NDArray[np.float32]) -> str:
+def _velocity(f: Facts, _values: list[float]) -> str:
     return (
         f"{_who(f)} had {_plural(f.count('tx_1h'), 'transaction')} in the last hour, {f.count('tx_1d'):,} in the "
         f"last day and {f.count('tx_30d'):,} in the last 30 days"
     )
 
 
-def _history(f: Facts, _values: NDArray[np.float32]) -> str:
+def _history(f: Facts, _values: list[float]) -> str:
     if f.count("tx_all") == 0:
         return f"{_who(f)} was never seen before"
     return (
@@ -197,10 +202,10 @@ def _history(f: Facts, _values: NDArray[np.float32]) -> str:
     )
 
 
-def _amount(f: Facts, _values: NDArray[np.float32]) -> str:
+def _amount(f: Facts, _values: list[float]) -> str:
     amount = f.values["amount"]
     mean, ratio = f.get("amount_mean_30d"), f.get("amount_ratio_30d")
-    if f.subject == "transaction" or np.isnan(mean):
+    if f.subject == "transaction" or isnan(mean):
         return f"The amount is {amount:,.2f}" + (
             "" if f.subject == "transaction" else f"; {_who(f)} has no recent amounts"
         )
@@ -211,7 +216,7 @@ def _lower(text: str) -> str:
     return text if text.startswith("IP") else text[0].lower() + text[1:]
 
 
-def _known_fraud(f: Facts, _values: NDArray[np.float32]) -> str:
+def _known_fraud(f: Facts, _values: list[float]) -> str:
     frauds = f.count("fraud_all")
     if frauds == 0:
         return f"No fraud is known of {_lower(_who(f))} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
@@ -220,7 +225,7 @@ def _known_fraud(f: Facts, _values: NDArray[np.float32]) -> str:
     return f"{_plural(frauds, 'fraud')} known of {_lower(_who(f))}{recent}; the latest {span(f.get('since_fraud'))} ago"
 
 
-def _shared(f: Facts, _values: NDArray[np.float32]) -> str:
+def _shared(f: Facts, _values: list[float]) -> str:
     users = f.count("users")
     if users == 0:
         return f"Nobody else used {_lower(_who(f))} lately"
@@ -229,7 +234,7 @@ def _shared(f: Facts, _values: NDArray[np.float32]) -> str:
     )
 
 
-def _familiarity(f: Facts, _values: NDArray[np.float32]) -> str:
+def _familiarity(f: Facts, _values: list[float]) -> str:
     times = f.count("user_tx")
     if times:
         return (
@@ -240,7 +245,7 @@ def _familiarity(f: Facts, _values: NDArray[np.float32]) -> str:
     return f"The user never used {_lower(_who(f))} before{beside}"
 
 
-def _linked_users(f: Facts, _values: NDArray[np.float32]) -> str:
+def _linked_users(f: Facts, _values: list[float]) -> str:
     with_fraud, new = f.count("peers_with_fraud"), f.count("peers_new")
     fraud = (
         f"{with_fraud:,} of the latest other users of {_lower(_who(f))} have known fraud, "
@@ -251,7 +256,7 @@ def _linked_users(f: Facts, _values: NDArray[np.float32]) -> str:
     return fraud + (f"; {new:,} are new within 7 days" if new else "")
 
 
-def _other_links(f: Facts, _values: NDArray[np.float32]) -> str:
+def _other_links(f: Facts, _values: list[float]) -> str:
     noun = f.subject.replace("_", " ")
     return (
         f"On other {noun}s of this user {_plural(f.count('other_fraud'), 'fraud')} known, "
@@ -259,27 +264,27 @@ def _other_links(f: Facts, _values: NDArray[np.float32]) -> str:
     )
 
 
-def _time(f: Facts, values: NDArray[np.float32]) -> str:
+def _time(f: Facts, values: list[float]) -> str:
     share = f.get("hour_share")
-    if f.subject == "transaction" or np.isnan(share):
+    if f.subject == "transaction" or isnan(share):
         days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
         return f"It happened on a {days[int(values[3])]} at {int(values[2]):02d}:{int(values[2] % 1 * 60):02d} UTC"
     return f"{share:.0%} of the user's latest transactions were at this time of day"
 
 
-def _value(f: Facts, _values: NDArray[np.float32]) -> str:
+def _value(f: Facts, _values: list[float]) -> str:
     noun = f.subject.replace("_", " ")
-    risk = f.values.get(f"{f.subject}_value_risk_all", np.nan)
-    often = f.values.get(f"{f.subject}_value_user_share", np.nan)
+    risk = f.values.get(f"{f.subject}_value_risk_all", nan)
+    often = f.values.get(f"{f.subject}_value_user_share", nan)
     text = f"{noun.capitalize()} is {f.key or 'missing'}"
-    if not np.isnan(risk):
+    if not isnan(risk):
         text += f", where {risk:.2%} of labelled transactions were fraud"
-    return text if np.isnan(often) else f"{text}; {often:.0%} of the user's latest transactions had it"
+    return text if isnan(often) else f"{text}; {often:.0%} of the user's latest transactions had it"
 
 
-def _number(f: Facts, _values: NDArray[np.float32]) -> str:
-    value = f.values.get(f"numeric_{f.subject}", np.nan)
-    if np.isnan(value):
+def _number(f: Facts, _values: list[float]) -> str:
+    value = f.values.get(f"numeric_{f.subject}", nan)
+    if isnan(value):
         return f"{f.subject.replace('_', ' ').capitalize()} is missing"
     if f.subject.startswith("seconds_since_"):
         return f"{f.subject.removeprefix('seconds_since_').replace('_', ' ').capitalize()} was {span(value)} before"
@@ -294,7 +299,7 @@ def _network_text(weight: float, neighbourhood: dict[str, Any]) -> str:
     return f"Its neighbourhood ({counts or 'nobody'}) looks {like}{linked}"
 
 
-_TEXTS: dict[str, Callable[[Facts, NDArray[np.float32]], str]] = {
+_TEXTS: dict[str, Callable[[Facts, list[float]], str]] = {
     "VELOCITY": _velocity,
     "HISTORY": _history,
     "AMOUNT": _amount,

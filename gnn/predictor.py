@@ -20,13 +20,16 @@ class Prediction:
     Attributes:
         probability: calibrated, 0 to 1.
         head, gnn: log-odds of the boosted head and of the network (zeros where there is no network).
-        anomaly: 0 (ordinary) to 1.
+        anomaly: log2 of the isolation forest's score, <= 0, higher where a row is less like the others (zeros where
+            the blend gives it no weight).
+        contributions: float64[n, P + 1], the head's log-odds by feature and its bias, where asked for.
     """
 
     probability: NDArray[np.float64]
     head: NDArray[np.float64]
     gnn: NDArray[np.float64]
     anomaly: NDArray[np.float64]
+    contributions: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,22 @@ class Predictor:
     network: Network | None
     blend: Blend
 
-    def predict(self, features: NDArray[np.float32], egos: EgoStore) -> Prediction:
+    def predict(self, features: NDArray[np.float32], egos: EgoStore, *, explain: bool = False) -> Prediction:
         """Scores transactions.
 
         Args:
             features: float32[n, P], as of each transaction's time.
             egos: their n ego-graphs.
+            explain: also split the head's log-odds over the features.
         """
         n = len(features)
-        head = self.head.predict(features)
-        anomaly = self.anomaly.predict(features)
+        head, parts = self.head.explained(features) if explain else (self.head.predict(features), None)
+        weights = dict(zip(self.blend.inputs, self.blend.weights, strict=True))
+        anomaly = self.anomaly.predict(features) if weights.get("anomaly") else np.zeros(n)
         gnn = np.zeros(n)
         if self.network is not None:
             for first in range(0, n, _BATCH):
                 part = np.arange(first, min(first + _BATCH, n), dtype=np.int64)
                 gnn[part], _ = self.network.run(collate(egos, features, part))
         probability = self.blend.probabilities({"head": head, "gnn": gnn, "anomaly": anomaly})
-        return Prediction(probability, head, gnn, anomaly)
+        return Prediction(probability, head, gnn, anomaly, parts)

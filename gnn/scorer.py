@@ -21,6 +21,7 @@ from graph.compiled import kernel
 from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
 from graph.errors import BundleError
 from graph.index import AsOfIndex
+from graph.records import USER
 from graph.state import post_row
 
 _FRAUD = NODE_FEATURES.index("fraud_known")
@@ -68,22 +69,17 @@ class Scorer:
         self._scratch = np.empty((3, 2 * WALK), np.int32)
         self._ego = empty_ego(entities)
         self._most = most_nodes(entities)
-        self._types = [block.node_type for block in block_plan(self.schema.entities)]
-        self._peers = self._user_blocks()
+        plan = block_plan(self.schema.entities)
+        self._of_type = np.array([[b.node_type == name for name in self.schema.entities] for b in plan], np.int64)
+        self._peers = np.array([b.node_type == USER and b.level > 1 for b in plan])
         self._room(64)
 
     def _room(self, questions: int) -> None:
         self._nodes = np.empty((questions * self._most, len(NODE_FEATURES)), np.float32)
         self._parents = np.empty(questions * self._most, np.int16)
         self._node_ids = np.empty(questions * self._most, np.int32)
-        self._counts = np.empty((questions, len(self._types)), np.uint16)
+        self._counts = np.empty((questions, len(self._peers)), np.uint16)
         self._capacity = questions
-
-    def _user_blocks(self) -> NDArray[np.bool_]:
-        """Blocks whose nodes are other users than the transaction's own."""
-        plan = block_plan(self.schema.entities)
-        user = self.schema.entities[0]
-        return np.array([b.node_type == user and b.parent_set != plan[0].parent_set for b in plan])
 
     def score(self, questions: Sequence[Question]) -> list[Answer]:
         """Answers questions in order, each as of its own time; those not indexed yet are appended to the index.
@@ -148,42 +144,48 @@ class Scorer:
         return self._answers(questions, features, egos)
 
     def _answers(self, questions: Sequence[Question], features: NDArray[np.float32], egos: EgoStore) -> list[Answer]:
-        prediction = self.predictor.predict(features, egos)
-        neighbourhoods = [self._neighbourhood(egos, i) for i in range(len(questions))]
+        prediction = self.predictor.predict(features, egos, explain=True)
+        assert prediction.contributions is not None
+        neighbourhoods = self._neighbourhoods(egos)
         reasons = self._explainer.reasons(
-            self.predictor.head.contributions(features),
+            prediction.contributions,
             prediction.gnn,
             features,
             [{**question.entities, **question.categories} for question in questions],
             neighbourhoods,
         )
-        probabilities = prediction.probability.tolist()
+        band = self.policy.band
         return [
-            Answer(probability, self.policy.band(probability), why, neighbourhood, row.tobytes())
+            Answer(probability, band(probability), why, neighbourhood, row.tobytes())
             for probability, why, neighbourhood, row in zip(
-                probabilities, reasons, neighbourhoods, features, strict=True
+                prediction.probability.tolist(), reasons, neighbourhoods, features, strict=True
             )
         ]
 
-    def _neighbourhood(self, egos: EgoStore, i: int) -> dict[str, Any]:
+    def _neighbourhoods(self, egos: EgoStore) -> list[dict[str, Any]]:
+        """Each ego-graph's nodes by type, its users with known fraud, and whether a cap cut it."""
+        by_type = (egos.counts @ self._of_type).tolist()
+        # A root without any node has no segment of its own; a trailing row keeps `reduceat` within bounds.
+        marks = np.zeros((len(egos.nodes) + 1, 2), np.bool_)
+        np.greater(egos.nodes[:, [_FRAUD, _TRUNCATED]], 0, out=marks[:-1])
+        flags = np.logical_or.reduceat(marks, egos.offsets[:-1])
+        flags[np.diff(egos.offsets) == 0] = False
+        return [
+            {
+                "nodes": {kind: n for kind, n in zip(self.schema.entities, counts, strict=True) if n},
+                "users_with_fraud": self._users_with_fraud(egos, i) if fraud else [],
+                "truncated": truncated,
+            }
+            for i, (counts, (fraud, truncated)) in enumerate(zip(by_type, flags.tolist(), strict=True))
+        ]
+
+    def _users_with_fraud(self, egos: EgoStore, i: int) -> list[str]:
+        """Other users in the ego-graph of whom fraud is known; those at fewer hops first."""
         first, end = int(egos.offsets[i]), int(egos.offsets[i + 1])
-        nodes: dict[str, int] = {}
-        counts = egos.counts[i]
-        ends = np.cumsum(counts).tolist()
-        with_fraud: dict[str, None] = {}
-        at = 0
-        fraud = egos.nodes[first:end, _FRAUD] > 0
-        any_fraud = bool(fraud.any())
-        for block, upto in enumerate(ends):
-            if upto > at:
-                kind = self._types[block]
-                nodes[kind] = nodes.get(kind, 0) + upto - at
-                if any_fraud and self._peers[block]:
-                    for place in np.flatnonzero(fraud[at:upto]).tolist():
-                        with_fraud[self._index.names[self._node_ids[first + at + place]]] = None
-            at = upto
-        truncated = bool((egos.nodes[first:end, _TRUNCATED] > 0).any())
-        return {"nodes": nodes, "users_with_fraud": list(with_fraud)[:_MOST_NAMED], "truncated": truncated}
+        others = np.repeat(self._peers, egos.counts[i])
+        places = first + np.flatnonzero(others & (egos.nodes[first:end, _FRAUD] > 0))
+        names = self._index.names
+        return list(dict.fromkeys(names[number] for number in self._node_ids[places].tolist()))[:_MOST_NAMED]
 
 
 @kernel

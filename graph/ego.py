@@ -110,6 +110,7 @@ def sample(s, t, amount, ids, entities, ego):  # type: ignore[no-untyped-def]
             added = _sample_column(s, ids[0], k, ids, t, WALK, OWN, ego, size, 0)
             counts[entities + others + k - 1] = added
             size += added
+    inner = size
     for k in range(1, entities):
         for peer in range(level_2, own_2):
             added = _sample_column(s, ego.ids[peer], k, ids, t, _SHORT_WALK, PEER_ENTITIES, ego, size, peer - level_2)
@@ -123,7 +124,7 @@ def sample(s, t, amount, ids, entities, ego):  # type: ignore[no-untyped-def]
             counts[entities + 3 * others + k - 1] += added
             size += added
         first += of_type
-    _degrees(s, t, ego, size, entities)
+    _degrees(s, t, ego, inner, entities)
     return size
 
 
@@ -231,7 +232,10 @@ def _sample_column(s, entity, column, root, t, walk, most, ego, size, parent):  
 
 @kernel
 def _degrees(s, t, ego, size, entities):  # type: ignore[no-untyped-def]
-    """Distinct neighbours of each node among its latest rows: users of an entity, entities of a user."""
+    """Distinct neighbours of each of the first nodes among its latest rows: users of an entity, entities of a user.
+
+    Leaves have none: walking theirs would cost as much as all the rest.
+    """
     h = s.history
     table = ego.links[3]
     for at in range(size):
