@@ -198,10 +198,11 @@ def _laid_out_state(history: History) -> State:
     known, fraud = np.zeros(history.entities, np.int64), np.zeros(history.entities, np.int64)
     kernels.count_labels(state, known, fraud)
     present = history.ids[history.ids >= 0]
+    heads, entries = state.heads, np.bincount(present, minlength=history.entities)
     return state._replace(
-        history=laid_out(np.bincount(present, minlength=history.entities), sums=True, slack=0.0),
-        known=laid_out(known, sums=False, slack=0.0),
-        fraud=laid_out(fraud, sums=True, slack=0.0),
+        history=laid_out(heads, kernels.HISTORY, entries, sums=True, slack=0.0),
+        known=laid_out(heads, kernels.KNOWN, known, sums=False, slack=0.0),
+        fraud=laid_out(heads, kernels.FRAUD, fraud, sums=True, slack=0.0),
     )
 
 

@@ -36,10 +36,10 @@ NODE_FEATURES = (
 """What each node carries, as of t: its own past (0-10), then its link to its parent (11-15)."""
 
 WALK = 64
-PEERS = 10
-OWN = 4
+PEERS = 8
+OWN = 3
 PEER_ENTITIES = 2
-NEIGHBOURS = 4
+NEIGHBOURS = 3
 _SHORT_WALK = 16
 _DEGREE_WALK = 8
 _DAY = np.int64(86_400_000_000)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from graph import state as kernels
 from graph.errors import StoreError
-from graph.postings import Postings, empty_postings, grown, laid_out
+from graph.postings import Postings, empty_postings, laid_out, new_heads, with_room
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
 from graph.state import State
@@ -128,8 +128,8 @@ class AsOfIndex:
         s, (rows, labels) = self.state, self.state.counts
         size = rows * (8 * s.records.shape[1] + 4 + 4) + labels * (4 + 8 + 1 + 1 + 4)
         for postings in (s.history, s.known, s.fraud):
-            size += postings.used[0] * (4 + (8 if postings.sums.shape[0] > 1 else 0)) + len(self.names) * 16
-        return int(size)
+            size += postings.used[0] * (4 + (8 if postings.sums.shape[0] > 1 else 0))
+        return int(size + len(self.names) * s.heads.shape[1] * 8)
 
     def id_of(self, kind: int, key: str) -> int:
         """The integer id of a key, -1 where it has not been seen."""
@@ -292,16 +292,16 @@ class AsOfIndex:
         s = self.state
         if entities > s.history.start.shape[0]:
             room = max(2 * entities, 1024)
-            self.state = s._replace(
-                history=grown(s.history, room, 0), known=grown(s.known, room, 0), fraud=grown(s.fraud, room, 0)
-            )
+            heads = new_heads(room)
+            heads[: len(s.heads)] = s.heads
+            self.state = kernels.with_heads(s, heads)
 
     def enlarge_pools(self) -> None:
         """Makes room in the postings' pools, after compiled code found them full."""
 
         def larger(postings: Postings) -> Postings:
             largest = int(postings.capacity.max(initial=0))
-            return grown(postings, 0, 2 * postings.rows.shape[0] + 4 * largest * len(self.schema.keyed))
+            return with_room(postings, 2 * postings.rows.shape[0] + 4 * largest * len(self.schema.keyed))
 
         s = self.state
         self.state = s._replace(history=larger(s.history), known=larger(s.known), fraud=larger(s.fraud))
@@ -309,6 +309,7 @@ class AsOfIndex:
 
 def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> State:
     """A state without any row, with room for so many of each."""
+    heads = new_heads(entities)
     records = np.zeros((rows, 2 + (columns + 1) // 2), np.int64)
     return State(
         records,
@@ -321,9 +322,10 @@ def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> Stat
         np.zeros(labels, np.int8),
         np.zeros(labels, np.int8),
         np.zeros(labels, np.int32),
-        empty_postings(entities, 4096, sums=True),
-        empty_postings(entities, 4096, sums=False),
-        empty_postings(entities, 4096, sums=True),
+        heads,
+        empty_postings(heads, kernels.HISTORY, 4096, sums=True),
+        empty_postings(heads, kernels.KNOWN, 4096, sums=False),
+        empty_postings(heads, kernels.FRAUD, 4096, sums=True),
         np.zeros(2, np.int64),
     )
 
@@ -333,18 +335,14 @@ def _state_of(
 ) -> State:
     """The state of rows that have all arrived, without labels, in blocks with some slack."""
     n = len(occurred_at)
-    state = _longer_rows(empty_state(ids.shape[1], 1, 1), n + n // 2 + 65_536)
+    state = _longer_rows(empty_state(ids.shape[1], max(entities, 1), 1), n + n // 2 + 65_536)
     state.occurred_at[:n] = occurred_at
     state.amount[:n] = amount
     state.ids[:n] = ids
     state.first_label[:n] = -1
     state.counts[0] = n
-    history = laid_out(_entries_by_entity(ids, entities), sums=True, slack=_SLACK)
-    state = state._replace(
-        history=history,
-        known=grown(state.known, entities, 0),
-        fraud=grown(state.fraud, entities, 0),
-    )
+    counts = _entries_by_entity(ids, entities)
+    state = state._replace(history=laid_out(state.heads, kernels.HISTORY, counts, sums=True, slack=_SLACK))
     kernels.post_in_order(state, np.argsort(occurred_at, kind="stable"))
     return state
 
@@ -359,7 +357,8 @@ def _with_labels(
     known, fraud = np.zeros(entities, np.int64), np.zeros(entities, np.int64)
     kernels.count_labels(state, known, fraud)
     state = state._replace(
-        known=laid_out(known, sums=False, slack=_SLACK), fraud=laid_out(fraud, sums=True, slack=_SLACK)
+        known=laid_out(state.heads, kernels.KNOWN, known, sums=False, slack=_SLACK),
+        fraud=laid_out(state.heads, kernels.FRAUD, fraud, sums=True, slack=_SLACK),
     )
     kernels.post_labels(state)
     return state

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from graph.compiled import kernel
 
 CLASSES = 32
+PLACES = 3
 _FIRST_CAPACITY = 4
 
 
@@ -22,7 +23,8 @@ class Postings(NamedTuple):
     """Posting lists over a dense space of entity ids.
 
     Attributes:
-        start, length, capacity: block of each entity: offset into the pool, entries used, entries it can hold.
+        start, length, capacity: block of each entity: offset into the pool, entries used, entries it can hold;
+            views of `heads` (see `new_heads`).
         rows: the pool of row numbers; an unused block's first slot holds the next free block of its size.
         sums: the pool of running sums (inclusive); of length 1 where none are kept.
         free: first free block by power of two of its size, -1 where there is none.
@@ -38,38 +40,45 @@ class Postings(NamedTuple):
     used: NDArray[np.int64]
 
 
-def empty_postings(entities: int, entries: int, *, sums: bool) -> Postings:
-    """Postings with room for so many entities and pool entries. Untouched room costs no memory."""
-    return Postings(
-        np.zeros(entities, np.int64),
-        np.zeros(entities, np.int32),
-        np.zeros(entities, np.int32),
+def new_heads(entities: int) -> NDArray[np.int64]:
+    """Where the blocks of `PLACES` postings over one space of entities stand: an entity's all in one cache line."""
+    return np.zeros((entities, 2 * PLACES), np.int64)
+
+
+def headed(postings: Postings, heads: NDArray[np.int64], place: int) -> Postings:
+    """The postings with their blocks described in these heads, at one of the places 0 .. PLACES - 1."""
+    halves = heads.view(np.int32)
+    return postings._replace(
+        start=heads[:, 2 * place], length=halves[:, 4 * place + 2], capacity=halves[:, 4 * place + 3]
+    )
+
+
+def empty_postings(heads: NDArray[np.int64], place: int, entries: int, *, sums: bool) -> Postings:
+    """Postings with room for so many pool entries. Untouched room costs no memory."""
+    none = np.empty(0, np.int32)
+    pools = Postings(
+        np.empty(0, np.int64),
+        none,
+        none,
         np.empty(entries, np.int32),
         np.empty(entries if sums else 1, np.int64),
         np.full(CLASSES, -1, np.int64),
         np.zeros(2, np.int64),
     )
+    return headed(pools, heads, place)
 
 
-def grown(old: Postings, entities: int, entries: int) -> Postings:
-    """The same postings with room for at least so many entities and pool entries."""
-    return Postings(
-        _longer(old.start, entities),
-        _longer(old.length, entities),
-        _longer(old.capacity, entities),
-        _longer(old.rows, entries),
-        _longer(old.sums, entries) if old.sums.shape[0] > 1 else old.sums,
-        old.free,
-        old.used,
-    )
-
-
-def _longer(old: NDArray, size: int) -> NDArray:  # type: ignore[type-arg]
-    if old.shape[0] >= size:
+def with_room(old: Postings, entries: int) -> Postings:
+    """The same postings with room for at least so many pool entries."""
+    if old.rows.shape[0] >= entries:
         return old
-    new = np.zeros((size, *old.shape[1:]), old.dtype)
-    new[: old.shape[0]] = old
-    return new
+    sums = old.sums
+    if sums.shape[0] > 1:
+        sums = np.empty(entries, np.int64)
+        sums[: old.sums.shape[0]] = old.sums
+    rows = np.empty(entries, np.int32)
+    rows[: old.rows.shape[0]] = old.rows
+    return old._replace(rows=rows, sums=sums)
 
 
 @kernel
@@ -200,16 +209,17 @@ def total(p, start, low, high):  # type: ignore[no-untyped-def]
     return p.sums[start + high - 1] - (p.sums[start + low - 1] if low > 0 else np.int64(0))
 
 
-def laid_out(counts: NDArray[np.int64], *, sums: bool, slack: float) -> Postings:
+def laid_out(heads: NDArray[np.int64], place: int, counts: NDArray[np.int64], *, sums: bool, slack: float) -> Postings:
     """Empty postings whose blocks fit so many entries an entity, plus a share of slack, with no growth in between."""
     capacity = counts.astype(np.int64)
     if slack:
-        capacity += np.maximum((capacity * slack).astype(np.int64), _FIRST_CAPACITY)
+        capacity += np.where(capacity > 0, np.maximum((capacity * slack).astype(np.int64), 1), 0)
     taken = int(capacity.sum())
     reserve = taken + taken // 2 + 65_536 if slack else taken
-    new = empty_postings(counts.shape[0], reserve, sums=sums)
-    new.capacity[:] = capacity
-    new.start[1:] = np.cumsum(capacity)[:-1]
+    new = empty_postings(heads, place, reserve, sums=sums)
+    entities = counts.shape[0]
+    new.capacity[:entities] = capacity
+    new.start[1:entities] = np.cumsum(capacity)[:-1]
     new.used[0] = taken
     return new
 

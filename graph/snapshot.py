@@ -23,7 +23,7 @@ from graph.store import Store, Watermark
 if TYPE_CHECKING:
     from graph.index import AsOfIndex
 
-_FORMAT = 1
+_FORMAT = 2
 _ROOM = 1.5
 _POSTINGS = ("history", "known", "fraud")
 _LABELS = ("label_row", "label_known_at", "label_fraud", "label_change", "label_next")
@@ -40,11 +40,9 @@ class Snapshot:
         self._take("first_label", s.first_label, rows)
         for name in _LABELS:
             self._take(name, getattr(s, name), labels)
-        entities = len(index.names)
+        self._take("heads", s.heads, len(index.names))
         for name in _POSTINGS:
             postings: Postings = getattr(s, name)
-            for part in ("start", "length", "capacity"):
-                self._take(f"{name}_{part}", getattr(postings, part), entities)
             self._take(f"{name}_rows", postings.rows, int(postings.used[0]))
             if len(postings.sums) > 1:
                 self._take(f"{name}_sums", postings.sums, int(postings.used[0]))
@@ -158,9 +156,10 @@ def _state(empty: State, arrays: dict[str, NDArray[Any]]) -> State:
     records = arrays["records"]
     taken: dict[str, Any] = {name: arrays[name] for name in ("first_label", "counts", *_LABELS)}
     for name in _POSTINGS:
-        taken[name] = Postings(*(arrays[f"{name}_{part}"] for part in Postings._fields))
+        pools = {part: arrays[f"{name}_{part}"] for part in ("rows", "sums", "free", "used")}
+        taken[name] = getattr(empty, name)._replace(**pools)
     state = empty._replace(**taken)
-    return kernels.with_records(state, records)
+    return kernels.with_heads(kernels.with_records(state, records), arrays["heads"])
 
 
 def _belongs(index: "AsOfIndex", store: Store) -> bool:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.compiled import allocating, kernel
-from graph.postings import Postings, insert, push, remove, room_for
+from graph.postings import PLACES, Postings, headed, insert, push, remove, room_for
 
 ROOM_ROWS = 1
 ROOM_LABELS = 2
 ROOM_POOL = 3
+HISTORY, KNOWN, FRAUD = range(PLACES)
 
 
 class State(NamedTuple):
@@ -30,6 +31,7 @@ class State(NamedTuple):
         first_label: int32 by row: its earliest-known label in the log, -1 where there is none.
         label_row, label_known_at, label_fraud, label_change, label_next: the label log; `change` is what the
             label does to the count of frauds (-1, 0, 1), `next` the row's following label or -1.
+        heads: int64[entity, 2 * PLACES]: where the blocks of the next three stand.
         history: an entity's transactions by occurred_at, with running sums of the amount.
         known: an entity's transactions with a label, by the label's known_at.
         fraud: the labels that changed an entity's count of frauds, by known_at, with running sums.
@@ -46,6 +48,7 @@ class State(NamedTuple):
     label_fraud: NDArray[np.int8]
     label_change: NDArray[np.int8]
     label_next: NDArray[np.int32]
+    heads: NDArray[np.int64]
     history: Postings
     known: Postings
     fraud: Postings
@@ -60,6 +63,16 @@ def with_records(s: State, records: NDArray[np.int64]) -> State:
         occurred_at=records[:, 0],
         amount=records[:, 1],
         ids=records.view(np.int32)[:, 4 : 4 + columns],
+    )
+
+
+def with_heads(s: State, heads: NDArray[np.int64]) -> State:
+    """The state with its blocks described in other heads."""
+    return s._replace(
+        heads=heads,
+        history=headed(s.history, heads, HISTORY),
+        known=headed(s.known, heads, KNOWN),
+        fraud=headed(s.fraud, heads, FRAUD),
     )
 
 

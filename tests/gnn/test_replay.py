@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gnn.catalogue import Catalogue
 from gnn.replay import History, Replay
 from gnn.tensors import EgoStore
-from graph.ego import NODE_FEATURES
+from graph.ego import NODE_FEATURES, PEERS
 from graph.records import DAY, GraphSchema
 
 SCHEMA = GraphSchema(("user", "device", "restaurant"), ("city",), ("score",))
@@ -137,7 +137,7 @@ def test_an_ego_graph_is_made_of_neighbours(rows: list[tuple[int, ...]]) -> None
                 for j in range(i)
                 if h.ids[i, k] >= 0 and h.ids[j, k] == h.ids[i, k] and h.occurred_at[j] < h.occurred_at[i]
             } - {int(h.ids[i, 0])}
-            assert counts[i, 3 + k - 1] == min(len(users), 10)
+            assert counts[i, 3 + k - 1] == min(len(users), PEERS)
 
 
 def _egos(h: History) -> list[EgoStore]:
