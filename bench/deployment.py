@@ -124,13 +124,13 @@ def noop() -> Iterator[Running]:
     """Starts the endpoint that does nothing."""
     port = free_port()
     began = time.perf_counter()
-    with _running([*command()[:2], "bench.noop", "--port", str(port)], None, environment()) as process:
+    with _running([*command()[:2], "bench.noop", "--port", str(port)], subprocess.DEVNULL, environment()) as process:
         yield Running(process, port, "none", began)
 
 
 @contextmanager
 def _running(
-    arguments: Sequence[str], log: IO[bytes] | None, environ: dict[str, str]
+    arguments: Sequence[str], log: IO[bytes] | int, environ: dict[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(arguments, cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:

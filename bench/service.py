@@ -3,9 +3,15 @@
 Both servers run at the same time and are asked in turn, with the same bodies and headers, by the same client.
 """
 
+import os
 import re
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.deployment import Deployment, Requests, Running, noop
 from bench.load import LoadResult
@@ -19,6 +25,8 @@ CONNECTIONS = 16
 MANY = 6_000
 ALONE = 3_000
 WARM_UP = 1_000
+WRITES = 300
+WRITE_BYTES = 8_192
 
 Samples = dict[str, float]
 """A service's metrics: value by name and labels, as they are exposed."""
@@ -30,6 +38,7 @@ def run(work: Workspace) -> Section:
     requests = Requests(deployment.url)
     results: dict[str, list[LoadResult]] = {name: [] for name in ("noop_16", "score_16", "noop_1", "score_1")}
     stages: dict[str, list[dict[str, float]]] = {"score_16": [], "score_1": []}
+    disk: list[NDArray[np.float64]] = []
     with noop() as idle, deployment.service() as service:
         idle.answered("/noop", b"{}")
         with work.progress.stage("starting the service"):
@@ -37,6 +46,7 @@ def run(work: Workspace) -> Section:
         _round(idle, "/noop", requests.take(WARM_UP), CONNECTIONS)
         _round(service, "/v1/score", requests.take(WARM_UP), CONNECTIONS)
         for number in range(ROUNDS):
+            disk.append(write_times(deployment.folder / "writes"))
             with work.progress.stage(f"round {number + 1} of {ROUNDS}", total=4) as advance:
                 for connections, size in ((CONNECTIONS, MANY), (1, ALONE)):
                     bodies = requests.take(size)
@@ -49,6 +59,13 @@ def run(work: Workspace) -> Section:
         memory = service.memory()
         transactions = int(samples(service)["quipu_index_transactions"])
     figures = _figures(results)
+    note = (
+        f"{WRITE_BYTES // 1024} KiB and fdatasync, nothing else running: what a durable decision cannot be faster than"
+    )
+    figures += [
+        Figure.median(f"durable write to this disk, p{p}", [float(np.percentile(t, p)) for t in disk], "ms", note=note)
+        for p in (50, 99)
+    ]
     figures += _stage_figures(stages)
     figures.append(Figure("resident memory afterwards", memory.resident / 2**30, "GiB"))
     details: dict[str, Any] = {
@@ -70,6 +87,20 @@ def _round(server: Running, path: str, bodies: list[bytes], connections: int) ->
             hint="only answers with status 200 can be compared",
         )
     return result
+
+
+def write_times(path: Path) -> NDArray[np.float64]:
+    """What each of a few small durable writes to a new file takes, milliseconds."""
+    times = np.empty(WRITES)
+    content = os.urandom(WRITE_BYTES)
+    with path.open("wb", buffering=0) as file:
+        for number in range(WRITES):
+            began = time.perf_counter()
+            file.write(content)
+            os.fdatasync(file.fileno())
+            times[number] = 1000 * (time.perf_counter() - began)
+    path.unlink()
+    return times
 
 
 def _figures(results: dict[str, list[LoadResult]]) -> list[Figure]:

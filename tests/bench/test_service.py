@@ -10,7 +10,7 @@ from api.metrics import Meters
 from api.wire import read_transaction
 from bench.deployment import Requests, noop
 from bench.ingest import state, unaccounted
-from bench.service import Samples, _round, samples, stage_means
+from bench.service import WRITES, Samples, _round, samples, stage_means, write_times
 from bench.setup import Finished, Workspace
 from etl.loading import load
 from etl.mapping import read_mapping
@@ -104,3 +104,10 @@ def test_a_run_of_the_program_tells_time_and_memory(tmp_path: Path) -> None:
     assert finished.peak_bytes > 10_000_000
     assert finished.cpu_seconds > 0
     assert finished.seconds > 0
+
+
+def test_durable_writes_are_timed_and_cleared_away(tmp_path: Path) -> None:
+    times = write_times(tmp_path / "writes")
+    assert times.shape == (WRITES,)
+    assert (times > 0).all()
+    assert not list(tmp_path.iterdir())
