@@ -95,7 +95,7 @@ class _Run:
         self.version = np.full(len(history), -1, np.int32)
         self.models: list[_Model] = []
         self._scored, self._last_row, self._keep = scored, last_row, keep
-        self._candidates, self._share = choose_candidates(history, last_row, settings)
+        self._candidates, self._drawn, self._share = choose_candidates(history, last_row, settings)
         self._replay = Replay(history)
         self._features = np.empty((last_row, len(self._replay.catalogue)), np.float32)
         self._parts: list[EgoStore] = []
@@ -127,11 +127,8 @@ class _Run:
         upto = self._replay.at
         if not upto:
             raise NotEnoughData("there is no transaction before the time to train at", hint="choose a later one")
-        candidates = Candidates(
-            np.flatnonzero(self._candidates[:upto]),
-            joined(self._parts, self.history.schema.entities),
-            self._share,
-        )
+        egos = joined(self._parts, self.history.schema.entities)
+        candidates = Candidates.of(self._candidates[:upto], self._drawn, egos, self._share)
         trained = train_models(self.history, self._features[:upto], candidates, at, self.settings, self.progress)
         with tempfile.TemporaryDirectory(prefix="quipu-backtest-") as folder:
             bundle = open_bundle(save_bundle(Path(folder), trained, self.history, self._features[:upto]))

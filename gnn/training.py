@@ -62,12 +62,20 @@ class Candidates:
 
     Attributes:
         rows: int64[c]; egos: their ego-graphs.
-        share: the share of genuine transactions that is among them; all frauds are.
+        drawn: bool[c], chosen at random rather than for a fraud label; only these may train as genuine.
+        share: the share of all transactions that was drawn.
     """
 
     rows: NDArray[np.int64]
     egos: EgoStore
+    drawn: NDArray[np.bool_]
     share: float
+
+    @classmethod
+    def of(cls, chosen: NDArray[np.bool_], drawn: NDArray[np.bool_], egos: EgoStore, share: float) -> "Candidates":
+        """The candidates of the first rows of a history, from masks over rows."""
+        rows = np.flatnonzero(chosen)
+        return cls(rows, egos, drawn[rows], share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +98,16 @@ class Trained:
     figures: dict[str, Any]
 
 
-def choose_candidates(history: History, until_row: int, settings: TrainingSettings) -> tuple[NDArray[np.bool_], float]:
-    """Which of the first `until_row` rows to keep ego-graphs of: all that were ever fraud, and a random share else.
+def choose_candidates(
+    history: History, until_row: int, settings: TrainingSettings
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
+    """Which of the first `until_row` rows to keep ego-graphs of: all that were ever fraud, and a random share of all.
 
-    Choosing by labels known later leaks nothing: which rows a training may use is decided by what was known then.
+    Choosing by labels known later leaks nothing: what a row may train as is decided by what was known then, and
+    as genuine only where it was drawn at random.
+
+    Returns:
+        bool[n], the rows to keep; bool[n], the rows drawn at random; the share that was drawn.
     """
     label, _ = history.labels_as_of(None)
     label = label[:until_row]
@@ -102,17 +116,18 @@ def choose_candidates(history: History, until_row: int, settings: TrainingSettin
     frauds = int((label == 1).sum())
     genuine = max(int((label != 1).sum()), 1)
     share = min(1.0, settings.negatives / genuine, max(room - frauds, frauds, 1000) / genuine)
-    chosen = np.random.default_rng(settings.seed).random(len(history)) < share
+    drawn = np.random.default_rng(settings.seed).random(len(history)) < share
+    chosen = drawn.copy()
     chosen[:until_row] |= label == 1
     chosen[until_row:] = False
-    return chosen, share
+    return chosen, drawn, share
 
 
 def replay_for_training(
     history: History, until_row: int, settings: TrainingSettings, progress: Progress
 ) -> tuple[NDArray[np.float32], Candidates, Replay]:
     """Replays the first `until_row` rows; returns their features, the candidates, and the replay to go on with."""
-    chosen, share = choose_candidates(history, until_row, settings)
+    chosen, drawn, share = choose_candidates(history, until_row, settings)
     replay = Replay(history)
     features = np.empty((until_row, len(Catalogue.of(history.schema))), np.float32)
     parts = []
@@ -123,7 +138,7 @@ def replay_for_training(
             advance(end - first)
     return (
         features,
-        Candidates(np.flatnonzero(chosen[:until_row]), joined(parts, history.schema.entities), share),
+        Candidates.of(chosen[:until_row], drawn, joined(parts, history.schema.entities), share),
         replay,
     )
 
@@ -296,8 +311,9 @@ def _train_network(
     progress: Progress,
 ) -> tuple["TrainedGnn | None", _Places]:
     where = np.full(len(split.y), -1, np.int64)
-    inside = candidates.rows[candidates.rows < len(split.y)]
-    where[inside] = np.arange(len(inside))
+    inside = np.flatnonzero(candidates.rows < len(split.y))
+    inside = inside[split.y[candidates.rows[inside]] | candidates.drawn[inside]]
+    where[candidates.rows[inside]] = inside
     early, late = (where[part][where[part] >= 0] for part in (split.early, split.late))
     weight = np.zeros(len(candidates.rows))
     used = np.concatenate([early, late])
