@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import ConsoleProgress, err, out
+from cli.paths import folder_to_write
 
 if TYPE_CHECKING:
     from graph.settings import Settings
@@ -21,7 +22,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo's world, store and model live.")] = Path("var/demo"),
     users: Annotated[int, typer.Option(min=500, max=100_000, help="Users of the simulated world.")] = 5000,
     days: Annotated[int, typer.Option(min=40, max=1000, help="Days of the simulated world.")] = 90,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated world.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the service; 0 picks one.")] = 8000,
 ) -> None:
     """Simulate a small world, load it, train on it, serve it, and score an ordinary payment and one from a new ring.
@@ -41,7 +42,7 @@ def demo(
     from graph.store import open_store
 
     progress = ConsoleProgress()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder_to_write(folder, "--folder")
     configured = settings().model_copy(
         update={"store": f"sqlite:///{folder}/quipu.db", "var": folder, "port": port, "host": "127.0.0.1"}
     )
@@ -106,10 +107,14 @@ def _score(url: str, key: str, told: dict[str, Any]) -> None:
         ("A transaction of a ring that the model never saw", told["ring"]),
     ):
         decision = _post(f"{url}/v1/score", key, transaction)
-        out.print(f"\n[bold]{title}[/] ({transaction['transaction_id']}, {transaction['amount']:,.2f})")
-        out.print(f"  {decision['band']}, probability of fraud {decision['probability']:.1%}")
+        out.print(f"\n{title} ({transaction['transaction_id']}, {transaction['amount']:,.2f})", style="bold")
+        out.print(f"  {decision['band']}, probability of fraud {_percent(decision['probability'])}")
         for reason in decision["reasons"]:
-            out.print(f"  - {reason['text']}", markup=False)
+            out.print(f"  - {reason['text']}")
+
+
+def _percent(probability: float) -> str:
+    return "below 0.1%" if probability < 0.001 else f"{probability:.1%}"
 
 
 def _post(url: str, key: str, transaction: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _post(url: str, key: str, transaction: dict[str, Any]) -> dict[str, Any]:
 
 def _how_to_go_on(url: str, key: str, configured: "Settings") -> None:
     out.print(f"\nThe service goes on at {url} until you press Ctrl-C.")
-    out.print(f"  API docs   {url}/docs   (key: {key})", markup=False)
+    out.print(f"  API docs   {url}/docs   (key: {key})")
     out.print(f"  metrics    {url}/metrics")
     out.print("Next, in another terminal:")
     environment = f"QUIPU_VAR={configured.var} QUIPU_STORE={configured.store}"

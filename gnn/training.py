@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gnn.train_gnn import TrainedGnn
 
 _FEWEST_GNN_FRAUDS = 20
+_ANOMALY_ROWS = 256
 _VALIDATION_SHARE = 0.2
 _RIPE = 0.9
 
@@ -195,7 +196,8 @@ def split_labelled(history: History, until_row: int, at: int) -> _Split:
     frauds = rows[label[rows] == 1]
     if not len(frauds) or len(frauds) == len(rows):
         raise NotEnoughData(
-            f"{len(rows):,} of {until_row:,} transactions have a label by then, {len(frauds):,} of them fraud",
+            f"{len(rows):,} of {until_row:,} transactions have a label that is known before {as_text(at)}, "
+            f"{len(frauds):,} of them fraud; both kinds are needed",
             hint="load labels (see `label` in the mapping), or train until a later time",
         )
     ripe = rows[occurred_at[rows] <= at - np.quantile(known_at[frauds] - occurred_at[frauds], _RIPE)]
@@ -241,7 +243,10 @@ def train_models(
         progress=progress,
     )
     with progress.stage("anomaly forest"):
-        sample = np.random.default_rng(seed).choice(split.early, min(len(split.early), 50_000), replace=False)
+        pool = split.early
+        if len(pool) < _ANOMALY_ROWS:  # it needs no labels
+            pool = np.setdiff1d(np.arange(until_row), split.late) if held_back else np.arange(until_row)
+        sample = np.random.default_rng(seed).choice(pool, min(len(pool), 50_000), replace=False)
         anomaly = train_anomaly(features[np.sort(sample)], seed=seed)
     network, places = _train_network(features, candidates, split, settings, progress)
     late = places.late
@@ -322,7 +327,8 @@ def _train_network(
     frauds = int(split.y[candidates.rows[early]].sum())
     if not settings.network or frauds < _FEWEST_GNN_FRAUDS or frauds == len(early):
         return None, places
-    from gnn.train_gnn import GnnSettings, train
+    with progress.stage("starting TensorFlow"):
+        from gnn.train_gnn import GnnSettings, train
 
     trained = train(
         candidates.egos,
@@ -334,6 +340,11 @@ def _train_network(
         progress=progress,
     )
     return trained, places
+
+
+def as_text(at: int) -> str:
+    """A time in microseconds UTC, for messages."""
+    return f"{np.datetime64(at, 'us').astype('datetime64[s]')}Z"
 
 
 def _delays(history: History, until_row: int, at: int) -> dict[str, float]:
