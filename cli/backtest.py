@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, out
+from cli.console import ConsoleProgress, JsonOption, SeedOption, StoreOption, emit, out
+from cli.paths import file_to_write
 
 app = typer.Typer()
 
@@ -17,7 +18,7 @@ def backtest(
     until: Annotated[str | None, typer.Option(help="Score up to this time; by default to the end.")] = None,
     retrain_every: Annotated[str | None, typer.Option(help="Train anew after each such time, e.g. 7d.")] = None,
     store: StoreOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Score each transaction of a period as of its own time, by models that know only what was known before.
@@ -34,12 +35,11 @@ def backtest(
     from graph.settings import settings
     from graph.store import open_store
 
-    first, end = moment(train_until), moment(until) if until else None
-    every = duration(retrain_every) if retrain_every else None
+    first, end = moment(train_until), None if until is None else moment(until)
+    every = None if retrain_every is None else duration(retrain_every)
     if end is not None and end <= first:
         raise InputError("--until is not after --train-until", hint="the period to score lies between them")
-    if not scores.parent.is_dir():
-        raise InputError(f"there is no folder {scores.parent}", hint="make it, or choose another --out")
+    file_to_write(scores, "--out")
     opened = open_store(store or settings().store)
     try:
         table = run(

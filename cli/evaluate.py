@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import JsonOption, emit, out
+from cli.paths import file_to_write
 from graph.errors import InputError
 
 app = typer.Typer()
@@ -34,8 +35,8 @@ def evaluate(
     from gnn.policy import Costs
     from graph.settings import settings
 
-    if html is not None and (html.is_dir() or not html.parent.is_dir()):
-        raise InputError(f"a page cannot be written to {html}", hint="give a file in a folder that exists")
+    if html is not None:
+        file_to_write(html, "--html")
     costs = Costs.from_settings(settings())
     scores = _read(what)
     result = measure(scores, costs=costs)
@@ -74,7 +75,7 @@ def _bundle(path: Path, as_json: bool) -> None:
 
 def _bundle_text(result: dict[str, Any]) -> None:
     for name, value in _flat(result):
-        out.print(f"{name:<52}{value}", markup=False)
+        out.print(f"{name:<52}{value}")
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
@@ -109,7 +110,7 @@ def _text(result: dict[str, Any]) -> None:
         rows.append([week["from"], f"{week['transactions']:,}", f"{week['frauds']:,}", *values])
     _columns(rows)
     if "html" in result:
-        out.print(f"\nreport: {result['html']}", markup=False)
+        out.print(f"\nreport: {result['html']}")
 
 
 _WEEKLY = {
@@ -130,7 +131,7 @@ def _columns(rows: list[list[str]]) -> None:
             cell.ljust(width) if i == 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         )
-        out.print(line, markup=False)
+        out.print(line)
 
 
 def _interval(meaning: Any, figure: dict[str, Any]) -> str:

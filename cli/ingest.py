@@ -41,8 +41,8 @@ def ingest(
 
     read = read_mapping(mapping)
     given = expand(files, Path()) if files else None
-    first = parse_time(since, option="--since") if since else None
-    end = parse_time(until, option="--until") if until else None
+    first = parse_time(since, option="--since") if since is not None else None
+    end = parse_time(until, option="--until") if until is not None else None
     url = store or settings().store
     with TemporaryDirectory() as scratch:
         if dry_run and url.startswith("sqlite:") and not path_of(url).exists():
@@ -64,9 +64,9 @@ def show(report: dict[str, Any]) -> None:
     head = f"{report['read']:,} transactions read in {report['seconds']:.1f} s"
     if report["rows_per_second"]:
         head += f" ({report['rows_per_second']:,} a second)"
-    out.print(("[bold]dry run, nothing written:[/] " if report["dry_run"] else "") + head)
+    out.print(("dry run, nothing written: " if report["dry_run"] else "") + head)
     files = report["files"]
-    out.print(f"from             {files[0]}" + (f" and {len(files) - 1} more files" if files[1:] else ""), markup=False)
+    out.print(f"from             {files[0]}" + (f" and {len(files) - 1} more files" if files[1:] else ""))
     _outcomes("transactions", report)
     if report["outside_window"]:
         out.print(f"  {report['outside_window']:,} more lie outside --since and --until")

@@ -31,8 +31,8 @@ def create(
     key, secret = _file().create(name, [scope.strip() for scope in scopes.split(",") if scope.strip()])
 
     def text(result: dict[str, Any]) -> None:
-        out.print(result["key"], markup=False)
-        out.print(f"{result['name']}: {', '.join(result['scopes'])}. It is not shown again.", markup=False)
+        out.print(result["key"])
+        out.print(f"{result['name']}: {', '.join(result['scopes'])}. It is not shown again.")
 
     emit({"key": secret, **_described(key)}, as_json=as_json, text=text)
 
@@ -51,7 +51,7 @@ def list_(as_json: JsonOption = False) -> None:
         for key in result["keys"]:
             state = f"revoked {key['revoked_at'][:10]}" if key["revoked_at"] else "active"
             scopes = ",".join(key["scopes"])
-            out.print(f"{key['id']}  {key['created_at'][:10]}  {state:<19}{scopes:<30}  {key['name']}", markup=False)
+            out.print(f"{key['id']}  {key['created_at'][:10]}  {state:<19}{scopes:<30}  {key['name']}")
 
     emit({"keys": keys}, as_json=as_json, text=text)
 
@@ -68,7 +68,7 @@ def revoke(
     key = _file().revoke(key_id)
 
     def text(result: dict[str, Any]) -> None:
-        out.print(f"{result['id']} ({result['name']}) is revoked", markup=False)
+        out.print(f"{result['id']} ({result['name']}) is revoked")
 
     emit(_described(key), as_json=as_json, text=text)
 

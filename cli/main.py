@@ -3,6 +3,7 @@
 Each sub-command lives in a file of its own, which is imported only when it is called.
 """
 
+import io
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from cli.console import err, fail, out
+from cli.console import complain, err, fail, out
 from graph.errors import QuipuError
 
 if TYPE_CHECKING:
@@ -95,10 +96,19 @@ def _root(
 
 def run() -> None:
     """Entry point. Exit status: 0, 1 for a failed job, 2 for wrong usage, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal has no character for shall not stop the program
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except QuipuError as error:
         sys.exit(fail(error))
+    except OSError as error:  # a full disk, a folder that is not ours, a name that is too long
+        complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        sys.exit(1)
+    except MemoryError as error:
+        complain(f"there is not enough memory: {error}" if str(error) else "there is not enough memory")
+        sys.exit(1)
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(130)

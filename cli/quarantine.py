@@ -39,7 +39,6 @@ def list_rows(
         }
 
     def text(found: dict[str, Any]) -> None:
-        from rich.markup import escape
         from rich.table import Table
 
         from etl.reasons import describe
@@ -54,7 +53,7 @@ def list_rows(
             column.no_wrap = True
         for row in found["rows"]:
             cells = (row["id"][:12], row["reason"], row["column"], row["value"][:40], row["file"], str(row["row"]))
-            table.add_row(*(escape(cell) for cell in cells))
+            table.add_row(*cells)
         out.print(table)
 
     emit(result, as_json=as_json, text=text)
@@ -77,15 +76,13 @@ def show(
         found = ledger.row(row_id).as_dict()
 
     def text(row: dict[str, Any]) -> None:
-        from rich.markup import escape
-
         from etl.reasons import describe
 
         out.print(f"{row['reason']}: {describe(row['reason'])}")
         for name in ("id", "mapping", "kind", "file", "row", "column", "value"):
-            out.print(f"{name:<10}{escape(str(row[name]))}")
+            out.print(f"{name:<10}{row[name]}")
         for name, value in row["raw"].items():
-            out.print(f"  {escape(name)} = {escape(repr(value))}")
+            out.print(f"  {name} = {value!r}")
 
     emit(found, as_json=as_json, text=text)
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, out
+from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, err, out
+from cli.paths import file_to_write
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,13 +47,12 @@ def score(
     from gnn.champion import current_bundle
     from gnn.scorer import Scorer
     from gnn.serving import load_predictor
-    from graph.errors import InputError
     from graph.index import AsOfIndex
     from graph.settings import settings
     from graph.store import open_store
 
-    if scores is not None and not scores.parent.is_dir():
-        raise InputError(f"there is no folder {scores.parent}", hint="make it, or choose another --out")
+    if scores is not None:
+        file_to_write(scores, "--out")
     path = bundle or current_bundle(settings().var / "models")
     _, serving = load_predictor(open_bundle(path))
     progress = ConsoleProgress()
@@ -66,6 +66,8 @@ def score(
     index = AsOfIndex.open(opened, settings().var / "index", progress, schema=serving.schema)
     known = opened.sequence_numbers([question.transaction_id for question in questions])
     opened.close()
+    if not index.transactions:
+        err.print("the store is empty, so everything in the file is taken as never seen before")
     scorer = Scorer(path, index)
     answers: list[Answer] = []
     with progress.stage("scoring", total=len(questions)) as advance:
@@ -172,16 +174,17 @@ def _table(questions: list["Question"], answers: list["Answer"], version: str) -
 
     from graph.records import TIMESTAMP
 
+    reasons = [
+        json.dumps([{"code": r.code, "text": r.text, "evidence": r.evidence} for r in answer.reasons])
+        for answer in answers
+    ]
     return pa.table(
         {
-            "transaction_id": [question.transaction_id for question in questions],
+            "transaction_id": pa.array([question.transaction_id for question in questions], pa.string()),
             "occurred_at": pa.array([question.occurred_at for question in questions], pa.int64()).cast(TIMESTAMP),
-            "probability": [answer.probability for answer in answers],
-            "band": [answer.band for answer in answers],
-            "model_version": [version] * len(answers),
-            "reasons": [
-                json.dumps([{"code": r.code, "text": r.text, "evidence": r.evidence} for r in answer.reasons])
-                for answer in answers
-            ],
+            "probability": pa.array([answer.probability for answer in answers], pa.float64()),
+            "band": pa.array([answer.band for answer in answers], pa.string()),
+            "model_version": pa.array([version] * len(answers), pa.string()),
+            "reasons": pa.array(reasons, pa.string()),
         }
     )

@@ -40,8 +40,8 @@ def serve(
         err.print("there are no API keys yet: `quipu keys create --name me --scopes score,label,investigate` makes one")
 
     def ready() -> None:
-        out.print(f"Quipu listens on {url}", markup=False)
-        out.print(f"API documentation: {url}/docs", markup=False)
+        out.print(f"Quipu listens on {url}")
+        out.print(f"API documentation: {url}/docs")
 
-    err.print(f"loading {server.bundle} …", markup=False)
+    err.print(f"loading {server.bundle} …")
     server.run(ready)

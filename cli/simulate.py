@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import ConsoleProgress, JsonOption, emit, out
+from cli.paths import folder_to_write
 
 app = typer.Typer()
 
@@ -37,8 +38,12 @@ def simulate(
     from etl.simulator.settings import WorldSettings
     from etl.simulator.world import simulate as make
     from etl.simulator.writing import write
+    from graph.errors import InputError
 
+    if not 1990 <= start.year < 2200:
+        raise InputError(f"the first day is {start:%Y-%m-%d}", hint="choose one from 1990 to 2199")
     settings = WorldSettings(users, days, seed, fraud_rate, start.date())
+    folder_to_write(folder, "DIR")
     progress = ConsoleProgress()
     world = make(settings, progress)
     files = write(world, folder, file_format.value, progress)

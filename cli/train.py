@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, out
+from cli.console import ConsoleProgress, JsonOption, SeedOption, StoreOption, emit, out
+from cli.paths import folder_to_write
 
 app = typer.Typer()
 
@@ -19,7 +20,7 @@ def train(
         Path | None, typer.Option("--out", help="Folder of bundles; by default models below QUIPU_VAR.")
     ] = None,
     store: StoreOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model on what is known, write its bundle and put it in use.
@@ -27,7 +28,7 @@ def train(
     Example: quipu train --until 2018-08-01
     """
     from cli.times import moment
-    from gnn.champion import promote
+    from gnn.champion import history, promote
     from gnn.pipeline import train_bundle
     from gnn.policy import Costs
     from gnn.training import TrainingSettings
@@ -35,13 +36,15 @@ def train(
     from graph.store import open_store
 
     configured = settings()
-    models = folder or configured.var / "models"
+    at = moment(until) if until is not None else None
+    models = folder_to_write(folder, "--out") if folder else folder_to_write(configured.var / "models", "QUIPU_VAR")
+    history(models)  # a damaged pointer is told now rather than after the training
     opened = open_store(store or configured.store)
     try:
         result = train_bundle(
             opened,
             models,
-            until=moment(until) if until else None,
+            until=at,
             settings=TrainingSettings(seed=seed, costs=Costs.from_settings(configured)),
             progress=ConsoleProgress(),
         )
