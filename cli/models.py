@@ -45,13 +45,15 @@ def list_models(models: FolderOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def promote(name: str, models: FolderOption = None, as_json: JsonOption = False) -> None:
-    """Put a bundle in use, after checking every file of it.
+    """Put a bundle in use, after checking that it can be served.
 
     Example: quipu models promote 20260301-0f3a9c21d4be
     """
     from gnn.champion import promote as put_in_use
 
-    bundle = put_in_use(_folder(models), name)
+    folder = _folder(models)
+    _try(folder, name)
+    bundle = put_in_use(folder, name)
     emit({"in_use": bundle.name}, as_json=as_json, text=lambda r: out.print(f"in use: {r['in_use']}"))
 
 
@@ -61,7 +63,20 @@ def rollback(models: FolderOption = None, as_json: JsonOption = False) -> None:
 
     Example: quipu models rollback
     """
+    from gnn.champion import history
     from gnn.champion import rollback as go_back
 
-    bundle = go_back(_folder(models))
+    folder = _folder(models)
+    for name in history(folder)[1:2]:
+        _try(folder, name)
+    bundle = go_back(folder)
     emit({"in_use": bundle.name}, as_json=as_json, text=lambda r: out.print(f"in use: {r['in_use']}"))
+
+
+def _try(folder: Path, name: str) -> None:
+    """Loads a bundle as the service would, so that what cannot be served is not put in use."""
+    from gnn.bundle import open_bundle
+    from gnn.serving import load_predictor
+
+    if name == Path(name).name and (folder / name).is_dir():  # what is not there is told by what comes next
+        load_predictor(open_bundle(folder / name))

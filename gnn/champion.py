@@ -45,7 +45,9 @@ def history(models: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path} cannot be read: {error}", hint="promote a bundle again, by its name") from error
+        raise BundleError(
+            f"{path} cannot be read: {error}", hint="delete it and promote a bundle again, by its name"
+        ) from error
     if not isinstance(names, list) or not all(isinstance(name, str) and name == Path(name).name for name in names):
         raise BundleError(f"{path} is damaged", hint="delete it and promote a bundle again, by its name")
     return names
