@@ -18,11 +18,13 @@ from gnn.predictor import Predictor
 from gnn.replay import History, Replay, read_history
 from gnn.serving import load_predictor, save_bundle
 from gnn.tensors import EgoStore
-from gnn.training import Candidates, TrainingSettings, choose_candidates, joined, selected, train_models
+from gnn.training import Candidates, TrainingSettings, as_text, choose_candidates, joined, selected, train_models
 from graph.errors import InputError, NotEnoughData
 from graph.progress import Progress, Silent
 from graph.records import TIMESTAMP
 from graph.store import Store
+
+_MOST_TRAININGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,22 @@ def backtest(
 
     Args:
         train_until, until: microseconds UTC; without `until`, up to the end of history.
-        retrain_every: microseconds between trainings; without it the first model scores all.
+        retrain_every: microseconds between trainings; without it the first model scores all. A training whose
+            model would score nothing before the next one is left out; one for which too little is known leaves
+            the model in use.
 
     Returns:
         A table: transaction_id, occurred_at, probability, band, model_version, is_fraud (by the last label that ever
         became known; null where there is none), and user_id and amount for reports.
 
     Raises:
-        InputError: the period is empty. NotEnoughData: too little was known at train_until.
+        InputError: the period is empty, or `retrain_every` means more than 1,000 trainings.
+        NotEnoughData: too little was known at the first training.
     """
     watcher, chosen = progress or Silent(), settings or TrainingSettings()
     history = read_history(store, progress=watcher)
+    if not len(history):
+        raise NotEnoughData("there are no transactions to score", hint="load some first: quipu ingest MAPPING")
     end = int(history.occurred_at.max(initial=0)) + 1 if until is None else until
     scored = (history.occurred_at >= train_until) & (history.occurred_at < end)
     if not scored.any():
@@ -63,17 +70,30 @@ def backtest(
             "no transaction occurred in the period to score",
             hint="choose --train-until (and --until) inside the time that the store covers",
         )
-    last_row = int(np.flatnonzero(scored)[-1]) + 1
-    trainings = [train_until]
-    while retrain_every and trainings[-1] + retrain_every < end:
-        trainings.append(trainings[-1] + retrain_every)
+    rows = np.flatnonzero(scored)
+    first_row, last_row = int(rows[0]), int(rows[-1]) + 1
+    trainings = _trainings(history.arrived_at[rows], train_until, end, retrain_every)
     run = _Run(history, scored, last_row, chosen, watcher, keep=len(trainings) > 1)
-    for i, at in enumerate(trainings):
-        run.advance(int(np.searchsorted(history.arrived_at, at)))
-        run.model = run.trained(at)
-        following = trainings[i + 1] if i + 1 < len(trainings) else None
-        run.advance(last_row if following is None else int(np.searchsorted(history.arrived_at, following)))
-    return _table(store, history, np.flatnonzero(scored), run)
+    for at in trainings:
+        # A row that is said to have arrived before it occurred is scored all the same, by the first model.
+        reached = int(np.searchsorted(history.arrived_at, at))
+        run.advance(reached if run.models else min(reached, first_row))
+        run.train(at)
+    run.advance(last_row)
+    return _table(store, history, rows, run)
+
+
+def _trainings(arrived_at: NDArray[np.int64], start: int, end: int, every: int | None) -> list[int]:
+    """Times to train at: `start` and every so often until `end`, where a row arrives before the next one."""
+    step = min(every or end - start, end - start)
+    turn = np.clip((arrived_at - start) // step, 0, (end - start - 1) // step)
+    turns = np.unique(turn)
+    if len(turns) > _MOST_TRAININGS:
+        raise InputError(
+            f"{len(turns):,} trainings in one backtest are too many (at most {_MOST_TRAININGS:,})",
+            hint="choose a longer --retrain-every, or a shorter period",
+        )
+    return [start + int(i) * step for i in turns]
 
 
 class _Run:
@@ -122,11 +142,21 @@ class _Run:
                     self.version[rows[due]] = len(self.models) - 1
                 advance(end - first)
 
-    def trained(self, at: int) -> _Model:
+    def train(self, at: int) -> None:
+        """Puts a new model in use; where too little is known for one, an earlier one stays."""
+        try:
+            self.model = self._trained(at)
+        except NotEnoughData:
+            if self.model is None:
+                raise
+
+    def _trained(self, at: int) -> _Model:
         """Trains as of `at` on what has been replayed, by way of a bundle, as the service would load it."""
         upto = self._replay.at
         if not upto:
-            raise NotEnoughData("there is no transaction before the time to train at", hint="choose a later one")
+            raise NotEnoughData(
+                f"there is no transaction before {as_text(at)} to train on", hint="choose a later time to train at"
+            )
         egos = joined(self._parts, self.history.schema.entities)
         candidates = Candidates.of(self._candidates[:upto], self._drawn, egos, self._share)
         trained = train_models(self.history, self._features[:upto], candidates, at, self.settings, self.progress)
