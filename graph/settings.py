@@ -28,10 +28,16 @@ class Settings(BaseSettings):
     queue_max: int = Field(4096, ge=1, description="most transactions waiting before the service answers 503")
     snapshot_every: int = Field(300, ge=1, description="seconds between index snapshots")
     future_tolerance: int = Field(300, ge=0, description="seconds a transaction may lie in the future")
-    review_cost: float = Field(5.0, gt=0, description="cost of an investigator's look at one transaction")
-    decline_cost: float = Field(30.0, gt=0, description="cost of blocking one genuine transaction")
-    fraud_loss: float = Field(1.0, gt=0, description="share of a missed fraud's amount that is lost")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    review_cost: float = Field(
+        5.0, gt=0, allow_inf_nan=False, description="cost of an investigator's look at one transaction"
+    )
+    decline_cost: float = Field(30.0, gt=0, allow_inf_nan=False, description="cost of blocking one genuine transaction")
+    fraud_loss: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="share of a missed fraud's amount that is lost"
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
 
 @lru_cache(maxsize=1)
