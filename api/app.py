@@ -33,21 +33,20 @@ Errors are `application/problem+json` and say what to do.
 """
 
 
-class Waiters:
-    """Hands what the engine's thread has done to the event loop: one call a batch, whatever its size."""
+class Turns:
+    """The engine's turns on the event loop, and the waking of those who wait for what it did in them."""
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    def deliver(self, pendings: list[Pending]) -> None:
-        """Wakes those who wait for these transactions."""
-        loop = self.loop
-        if loop is None or loop.is_closed():
-            return
-        loop.call_soon_threadsafe(self._settle, pendings)
+    def soon(self, turn: Callable[[], None]) -> None:
+        """Runs a turn of the engine after what the loop has read already, so that all of it is scored together."""
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(turn)
 
     @staticmethod
-    def _settle(pendings: list[Pending]) -> None:
+    def deliver(pendings: list[Pending]) -> None:
+        """Wakes those who wait for these transactions; called in a turn, so on the loop."""
         for pending in pendings:
             if not pending.waiter.done():
                 pending.waiter.set_result(None)
@@ -67,8 +66,8 @@ def create_app(
         on_ready: called once requests can be scored, on another thread.
         on_failure: called instead where the service cannot be loaded; it should end the process.
     """
-    waiters = Waiters()
-    service = Service(settings, bundle, waiters.deliver)
+    turns = Turns()
+    service = Service(settings, bundle, turns.deliver, turns.soon)
 
     def load() -> None:
         try:
@@ -83,7 +82,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        waiters.loop = asyncio.get_running_loop()
+        turns.loop = asyncio.get_running_loop()
         loader = threading.Thread(target=load, name="quipu-load", daemon=True)
         loader.start()
         yield

@@ -60,16 +60,24 @@ class Service:
 
     Args:
         bundle: folder of the model bundle.
-        deliver: takes the transactions that are done, on the engine's thread.
+        deliver: takes the transactions that are done, in a turn of the engine.
+        soon: gives the engine its turns; see `Engine`.
     """
 
-    def __init__(self, settings: Settings, bundle: Path, deliver: Callable[[list[Pending]], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bundle: Path,
+        deliver: Callable[[list[Pending]], None],
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
         self.settings = settings
         self.meters = Meters()
         self.health = StoreHealth()
         self.keys = KeyRing(KeyFile(settings.var / "keys.json"), required=settings.require_keys)
         self._bundle = bundle
         self._deliver = deliver
+        self._soon = soon
         self._engine: Engine | None = None
         self._intake: Intake | None = None
         self._store: Store | None = None
@@ -110,11 +118,11 @@ class Service:
             self.health,
             self.meters,
             self._deliver,
+            self._soon,
             batch_max=settings.batch_max,
             queue_max=settings.queue_max,
         )
         self.meters.model.labels(scorer.model_version).set(1)
-        engine.start()
         self._drainer.start()
         self._engine = engine
         self._measure()

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -36,7 +37,8 @@ class Desk:
         if not (folder / "store.db").exists():
             shutil.copy(small_world / "store.db", folder / "store.db")
         url = f"sqlite:///{folder}/store.db"
-        self.service = Service(Settings(var=folder, store=url, **changes), bundle, self._deliver)
+        self._turns = ThreadPoolExecutor(1)
+        self.service = Service(Settings(var=folder, store=url, **changes), bundle, self._deliver, self._turns.submit)
         self.service.load()
 
     @staticmethod
@@ -52,6 +54,7 @@ class Desk:
 
     def stop(self) -> None:
         self.service.stop()
+        self._turns.shutdown()
 
 
 @pytest.fixture(scope="module")
