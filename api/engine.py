@@ -10,7 +10,7 @@ times the cost of the work.
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from time import perf_counter, time_ns
@@ -57,10 +57,48 @@ class Pending:
         self.error: QuipuError | None = None
 
 
+class _Step:
+    """A batch on its way.
+
+    Attributes:
+        first: the first transaction of each id; standing: decisions there were before, by id.
+        fresh: those that are scored now, with their answers and records.
+        lost: decisions of other workers that came first, by id.
+    """
+
+    __slots__ = ("answers", "batch", "first", "fresh", "lost", "records", "standing")
+
+    def __init__(self, batch: list[Pending]) -> None:
+        self.batch = batch
+        self.first: dict[str, Pending] = {}
+        for pending in batch:
+            self.first.setdefault(pending.submission.transaction_id, pending)
+        self.standing: dict[str, Decision] = {}
+        self.fresh: list[Pending] = []
+        self.answers: list[Answer] = []
+        self.records: list[Record] = []
+        self.lost: dict[str, Decision] = {}
+
+    def fail(self, error: QuipuError) -> None:
+        """Tells all that have no answer yet."""
+        for pending in self.batch:
+            if not pending.body and pending.error is None:
+                pending.error = error
+
+
+def _told(error: Exception, transactions: int) -> QuipuError:
+    if isinstance(error, QuipuError):
+        return error
+    log.error("scoring %d transactions failed", transactions, exc_info=error)
+    return QuipuError("scoring failed; the service's log has the details")
+
+
 class Engine:
     """Owns the scorer, the index and one connection to the spool while it runs.
 
     Args:
+        spool, journal: two connections to the spool: one to look decisions up, one to commit them while the next
+            batch is scored.
         deliver: called in a turn with the transactions that are done, once a batch.
         soon: runs a function in a turn of its own, later, in the order asked for; may be called from any thread.
         batch_max: most transactions scored together. queue_max: most that may wait.
@@ -72,6 +110,7 @@ class Engine:
         index: AsOfIndex,
         store: Store,
         spool: Spool,
+        journal: Spool,
         drainer: Drainer,
         health: StoreHealth,
         meters: Meters,
@@ -85,6 +124,9 @@ class Engine:
         self.index = index
         self._store = store
         self._spool = spool
+        self._journal = journal
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="quipu-commit")
+        self._in_flight: dict[str, list[Pending]] = {}
         self._drainer = drainer
         self._health = health
         self._meters = meters
@@ -106,7 +148,9 @@ class Engine:
             ended: Future[None] = Future()
             self._soon(partial(ended.set_result, None))
             ended.result()
-            if not self._waiting:
+            self._committer.submit(bool).result()
+            if not (self._waiting or self._in_flight):
+                self._committer.shutdown()
                 return
 
     @property
@@ -161,6 +205,8 @@ class Engine:
 
         None while the index has a transaction whose spooling failed: a restart would keep what nobody was told.
         """
+        if not self._stopped:
+            self._committer.submit(bool).result()  # What is on its way to the disk gets there first.
         return None if self._not_durable else Snapshot(self.index)
 
     def _ask_for_a_turn(self) -> None:
@@ -178,26 +224,33 @@ class Engine:
             self._ask_for_a_turn()
 
     def _answer(self, batch: list[Pending]) -> None:
+        """Starts on a batch; what needs no commit is answered at once, the rest when it is on disk."""
+        step = _Step(self._leaders(batch))
         try:
-            self._decide(batch)
-        except QuipuError as error:
-            for pending in batch:
-                if not pending.body and pending.error is None:
-                    pending.error = error
-        except Exception:
-            log.exception("scoring %d transactions failed", len(batch))
-            for pending in batch:
-                if not pending.body and pending.error is None:
-                    pending.error = QuipuError("scoring failed; the service's log has the details")
-        self._deliver(batch)
+            self._decide(step)
+        except Exception as error:
+            step.fail(_told(error, len(batch)))
+        if step.records:
+            self._in_flight |= {pending.submission.transaction_id: [] for pending in step.fresh}
+            self._committer.submit(self._commit, step)
+        else:
+            self._finish(step)
 
-    def _decide(self, batch: list[Pending]) -> None:
-        started = perf_counter()
-        first: dict[str, Pending] = {}
+    def _leaders(self, batch: list[Pending]) -> list[Pending]:
+        """The batch without retries of what is on its way to the disk: those wait with the one they repeat."""
+        leaders = []
         for pending in batch:
-            first.setdefault(pending.submission.transaction_id, pending)
-        again = len(batch) - len(first)
-        standing = self._spool.decisions(list(first))
+            flight = self._in_flight.get(pending.submission.transaction_id)
+            if flight is None:
+                leaders.append(pending)
+            else:
+                flight.append(pending)
+        return leaders
+
+    def _decide(self, step: "_Step") -> None:
+        started = perf_counter()
+        first, standing = step.first, step.standing
+        standing |= self._spool.decisions(list(first))
         fresh = [pending for i, pending in first.items() if i not in standing]
         stored = self._in_store([pending.submission.transaction_id for pending in fresh], standing)
         if standing:
@@ -207,39 +260,54 @@ class Engine:
         looked_up = perf_counter()
         self._meters.lookup.observe(looked_up - started)
         if fresh:
-            standing |= self._score(fresh, stored, looked_up)
-        for pending in batch if standing or again else ():
-            if not pending.body and pending.error is None:
-                self._replay(pending, standing.get(pending.submission.transaction_id), first)
+            step.fresh = fresh
+            self._score(step, stored)
+            self._meters.score.observe(perf_counter() - looked_up)
 
-    def _score(self, fresh: list[Pending], stored: dict[str, int], started: float) -> dict[str, Decision]:
-        """Scores and spools; returns the decisions of those that another worker decided meanwhile."""
+    def _score(self, step: "_Step", stored: dict[str, int]) -> None:
         now = time_ns() // 1000
-        index, submissions = self.index, [pending.submission for pending in fresh]
+        index, submissions = self.index, [pending.submission for pending in step.fresh]
         self._count_unknown(submissions)
         questions = [
             s.question(indexed=s.transaction_id in stored or index.owns(s.transaction_id)) for s in submissions
         ]
         graph_as_of = self._newest_at
         self._not_durable.update(s.transaction_id for s in submissions)
-        answers = self.scorer.score(questions)
+        step.answers = self.scorer.score(questions)
         self._newest_at = max(graph_as_of, *(s.occurred_at for s in submissions))
-        records = [
+        step.records = [
             self._record(pending, answer, now, graph_as_of, known=pending.submission.transaction_id in stored)
-            for pending, answer in zip(fresh, answers, strict=True)
+            for pending, answer in zip(step.fresh, step.answers, strict=True)
         ]
-        scored = perf_counter()
-        self._meters.score.observe(scored - started)
-        lost = self._spool.append(records)
-        self._meters.spool.observe(perf_counter() - scored)
-        self._not_durable.difference_update(s.transaction_id for s in submissions)
+
+    def _commit(self, step: "_Step") -> None:
+        """Puts a step's decisions on disk. Runs on the committer's thread, beside the scoring of the next batch."""
+        started = perf_counter()
+        try:
+            step.lost = self._journal.append(step.records)
+            self._not_durable.difference_update(record.decision.transaction_id for record in step.records)
+        except Exception as error:
+            step.fail(_told(error, len(step.records)))
+        self._meters.spool.observe(perf_counter() - started)
         self._drainer.wake()
-        for pending, answer, record in zip(fresh, answers, records, strict=True):
-            if record.decision.transaction_id not in lost:
+        self._soon(partial(self._committed, step))
+
+    def _committed(self, step: "_Step") -> None:
+        for pending, answer, record in zip(step.fresh, step.answers, step.records, strict=True):
+            if pending.error is None and record.decision.transaction_id not in step.lost:
                 pending.body = _with_replayed(record.decision.response, replayed=False)
                 self._count(answer)
-        self._meters.batch.observe(len(fresh))
-        return lost
+        step.standing |= step.lost
+        self._meters.batch.observe(len(step.fresh))
+        for pending in step.fresh:
+            step.batch += self._in_flight.pop(pending.submission.transaction_id)
+        self._finish(step)
+
+    def _finish(self, step: "_Step") -> None:
+        for pending in step.batch:
+            if not pending.body and pending.error is None:
+                self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)
+        self._deliver(step.batch)
 
     def _record(self, pending: Pending, answer: Answer, now: int, graph_as_of: int, *, known: bool) -> Record:
         transaction_id = pending.submission.transaction_id

@@ -114,6 +114,7 @@ class Service:
             index,
             store,
             self._open_spool(spool_path),
+            self._open_spool(spool_path),
             self._drainer,
             self.health,
             self.meters,

@@ -242,7 +242,7 @@ def test_too_many_waiting_are_refused(opened: Callable[..., Desk]) -> None:
 
 def test_a_spool_that_cannot_be_written_acknowledges_nothing(opened: Callable[..., Desk]) -> None:
     desk = opened()
-    spool = desk.service.engine._spool
+    spool = desk.service.engine._journal
     spool._db.execute("PRAGMA query_only=ON")
     assert isinstance(desk.ask([submission("t1")])[0].error, StoreUnavailable)
     assert desk.service.engine.snapshot() is None
