@@ -1,5 +1,6 @@
 """`quipu score`: a file scored by the same path as the service, without writing to the store."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,7 @@ def score(
 
     from etl.loading import read_transactions
     from etl.mapping import parse_mapping, read_mapping
+    from etl.reasons import describe
     from etl.sources import open_file
     from gnn.bundle import open_bundle
     from gnn.champion import current_bundle
@@ -57,10 +59,10 @@ def score(
     _, serving = load_predictor(open_bundle(path))
     progress = ConsoleProgress()
     used = read_mapping(mapping) if mapping else parse_mapping(_plain_mapping(open_file(file).columns))
-    questions, refused = [], 0
+    questions, refused = [], Counter[str]()
     for table, quarantined in read_transactions(used, [file], progress):
         questions += _questions(table, serving.schema)
-        refused += len(quarantined)
+        refused.update(row.reason for row in quarantined)
     questions.sort(key=lambda question: question.occurred_at)
     opened = open_store(store or settings().store)
     index = AsOfIndex.open(opened, settings().var / "index", progress, schema=serving.schema)
@@ -87,6 +89,8 @@ def score(
             out.print(f"… and {len(result['decisions']) - _SHOWN:,} more" + ("" if scores else "; see --out"))
         bands = ", ".join(f"{count:,} {band}" for band, count in result["bands"].items())
         out.print(f"{result['scored']:,} scored ({bands or 'nothing'}), {result['refused']:,} rows refused")
+        for code, count in result["refused_reasons"].items():
+            out.print(f"  {code:<26}{count:>12,}  {describe(code)}")
 
     decisions = [
         {
@@ -101,7 +105,8 @@ def score(
     emit(
         {
             "scored": len(answers),
-            "refused": refused,
+            "refused": refused.total(),
+            "refused_reasons": dict(refused),
             "bands": {band: count for band, count in bands.items() if count},
             "model_version": scorer.model_version,
             "decisions": decisions if scores is None else decisions[:_SHOWN],
