@@ -155,7 +155,7 @@ class _Run:
         upto = self._replay.at
         if not upto:
             raise NotEnoughData(
-                f"there is no transaction before {as_text(at)} to train on", hint="choose a later time to train at"
+                f"no transaction had arrived before {as_text(at)} to train on", hint="choose a later time to train at"
             )
         egos = joined(self._parts, self.history.schema.entities)
         candidates = Candidates.of(self._candidates[:upto], self._drawn, egos, self._share)
