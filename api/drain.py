@@ -19,9 +19,10 @@ SPOOL = "spool.db"
 DRAIN_LEASE = "spool.lease"
 """Names of files in the service's folder."""
 
-_CHUNK = 256
+_CHUNK = 512
 _KEEP_SECONDS = 600.0
-_PAUSE = 0.15
+_PAUSE = 0.4
+"""Seconds between two drains: rare enough that few requests meet one at the disk."""
 _LONGEST_PAUSE = 5.0
 _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""

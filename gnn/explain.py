@@ -7,7 +7,6 @@ part is one theme of its own. The strongest themes are told, with the figures be
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
@@ -55,22 +54,27 @@ _LOOKED_AT = 12
 _LEAST_SHARE = 0.08
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What a sentence may quote: the entity's type and key, and the transaction's features by name."""
 
-    subject: str
-    key: str
-    values: dict[str, float]
+    __slots__ = ("_places", "key", "subject", "values")
+
+    def __init__(self, subject: str, key: str, values: list[float], places: dict[str, int]) -> None:
+        self.subject, self.key, self.values, self._places = subject, key, values, places
+
+    def named(self, name: str) -> float:
+        """A feature by its full name; NaN where it is missing."""
+        place = self._places.get(name)
+        return nan if place is None else self.values[place]
 
     def get(self, measure: str) -> float:
         """A feature of the subject; NaN where it is missing."""
-        return self.values.get(f"{self.subject}_{measure}", nan)
+        return self.named(f"{self.subject}_{measure}")
 
     def count(self, measure: str) -> int:
         """A feature that counts; 0 where it is missing."""
         value = self.get(measure)
-        return 0 if isnan(value) else round(value)
+        return 0 if isnan(value) else int(value)
 
 
 class Explainer:
@@ -95,13 +99,13 @@ class Explainer:
             subject = feature.measure if theme == "NUMBER" else feature.subject
             of_feature[i] = groups.setdefault((subject, theme), len(groups))
         self._groups = tuple(groups)
+        self._codes = [
+            theme if subject == "transaction" else f"{subject.upper()}_{theme}" for subject, theme in self._groups
+        ]
         self._members = [
             [(self._names[m], int(m)) for m in np.flatnonzero(of_feature == g)] for g in range(len(groups))
         ]
-        self._also = [
-            [(name, self._names.index(name)) for name in _also(subject, theme) if name in self._names]
-            for subject, theme in groups
-        ]
+        self._places = {name: place for place, name in enumerate(self._names)}
         self._spread = np.zeros((len(catalogue), len(groups)))
         self._spread[np.arange(len(catalogue)), of_feature] = 1.0
 
@@ -112,6 +116,7 @@ class Explainer:
         features: NDArray[np.float32],
         keys: Sequence[dict[str, str]],
         neighbourhoods: Sequence[dict[str, Any]],
+        users_with_fraud: Callable[[int], list[str]],
     ) -> list[list[Reason]]:
         """Reasons for n transactions, strongest first, one at least and five at most.
 
@@ -120,7 +125,8 @@ class Explainer:
             gnn: float64[n], the network's log-odds.
             features: float32[n, P].
             keys: each transaction's entity keys and category values by type.
-            neighbourhoods: each ego-graph's counts, and the linked users with known fraud.
+            neighbourhoods: each ego-graph's counts.
+            users_with_fraud: gives the linked users with known fraud of the i-th transaction.
         """
         by_theme = contributions[:, :-1] @ self._spread * self._head_weight
         network = (gnn - self._gnn_base) * self._gnn_weight
@@ -129,41 +135,49 @@ class Explainer:
         raising = strength.sum(axis=1) > 0
         same_way = np.where(raising[:, None], strength, -strength)
         enough = _LEAST_SHARE * np.maximum(same_way, 0.0).sum(axis=1)
+        ranked, least = order[:, :_LOOKED_AT], enough.tolist()
+        moved = np.take_along_axis(same_way, ranked, axis=1).tolist()
+        weights = np.take_along_axis(strength, ranked, axis=1).tolist()
         told = []
-        for i, (ranked, least, values) in enumerate(
-            zip(order[:, :_LOOKED_AT].tolist(), enough.tolist(), features.tolist(), strict=True)
-        ):
-            moved = [(group, same_way[i, group], strength[i, group]) for group in ranked if same_way[i, group] > 0]
-            strong = [
-                (group, float(weight))
-                for place, (group, size, weight) in enumerate(moved[:MOST_REASONS])
-                if place < FEWEST_REASONS or size >= least
-            ] or [(ranked[0], float(strength[i, ranked[0]]))]
-            told.append([self._reason(group, weight, values, keys[i], neighbourhoods[i]) for group, weight in strong])
+        for i, (groups, values) in enumerate(zip(ranked.tolist(), features.tolist(), strict=True)):
+            chosen: list[int] = []
+            for place, size in enumerate(moved[i]):
+                if size > 0 and len(chosen) < MOST_REASONS and (len(chosen) < FEWEST_REASONS or size >= least[i]):
+                    chosen.append(place)
+            told.append(
+                [
+                    self._reason(
+                        groups[place], weights[i][place], values, keys[i], neighbourhoods[i], i, users_with_fraud
+                    )
+                    for place in chosen or [0]
+                ]
+            )
         return told
 
     def _reason(
-        self, group: int, weight: float, values: list[float], keys: dict[str, str], neighbourhood: dict[str, Any]
+        self,
+        group: int,
+        weight: float,
+        values: list[float],
+        keys: dict[str, str],
+        neighbourhood: dict[str, Any],
+        i: int,
+        users_with_fraud: Callable[[int], list[str]],
     ) -> Reason:
-        effect = {"effect": "raises" if weight > 0 else "lowers", "log_odds": round(weight, 4)}
+        evidence: dict[str, Any] = {"effect": "raises" if weight > 0 else "lowers", "log_odds": round(weight, 4)}
         if group == len(self._groups):
-            return Reason(NETWORK_CODE, _network_text(weight, neighbourhood), {**neighbourhood, **effect})
+            linked = users_with_fraud(i)
+            evidence |= {"nodes": neighbourhood["nodes"], "users_with_fraud": linked}
+            return Reason(NETWORK_CODE, _network_text(weight, neighbourhood["nodes"], linked), evidence)
         subject, theme = self._groups[group]
         # NaN differs from itself.
-        figures = {name: values[m] for name, m in self._members[group] if values[m] == values[m]}
-        quoted = {**figures, **{name: values[m] for name, m in self._also[group]}, "amount": values[0]}
-        code = theme if subject == "transaction" else f"{subject.upper()}_{theme}"
-        evidence: dict[str, Any] = {"figures": figures, **effect}
-        if subject in keys:
-            evidence[subject] = keys[subject]
-        if theme == "LINKED_USERS" and neighbourhood["users_with_fraud"]:
-            evidence["users_with_fraud"] = neighbourhood["users_with_fraud"]
-        return Reason(code, _TEXTS[theme](Facts(subject, keys.get(subject, ""), quoted), values), evidence)
-
-
-def _also(subject: str, theme: str) -> list[str]:
-    """Features that a theme's sentence quotes beside its own."""
-    return [f"{subject}_users"] if theme == "LINKED_USERS" else []
+        evidence["figures"] = {name: values[m] for name, m in self._members[group] if values[m] == values[m]}
+        key = keys.get(subject, "")
+        if key:
+            evidence[subject] = key
+        if theme == "LINKED_USERS" and (linked := users_with_fraud(i)):
+            evidence["users_with_fraud"] = linked
+        return Reason(self._codes[group], _TEXTS[theme](Facts(subject, key, values, self._places)), evidence)
 
 
 def _plural(n: int, noun: str) -> str:
@@ -186,14 +200,14 @@ def _title(subject: str) -> str:
     return "IP address" if subject == "ip" else subject.replace("_", " ").capitalize()
 
 
-def _velocity(f: Facts, _values: list[float]) -> str:
+def _velocity(f: Facts) -> str:
     return (
         f"{_who(f)} had {_plural(f.count('tx_1h'), 'transaction')} in the last hour, {f.count('tx_1d'):,} in the "
         f"last day and {f.count('tx_30d'):,} in the last 30 days"
     )
 
 
-def _history(f: Facts, _values: list[float]) -> str:
+def _history(f: Facts) -> str:
     if f.count("tx_all") == 0:
         return f"{_who(f)} was never seen before"
     return (
@@ -202,8 +216,8 @@ def _history(f: Facts, _values: list[float]) -> str:
     )
 
 
-def _amount(f: Facts, _values: list[float]) -> str:
-    amount = f.values["amount"]
+def _amount(f: Facts) -> str:
+    amount = f.values[0]
     mean, ratio = f.get("amount_mean_30d"), f.get("amount_ratio_30d")
     if f.subject == "transaction" or isnan(mean):
         return f"The amount is {amount:,.2f}" + (
@@ -216,7 +230,7 @@ def _lower(text: str) -> str:
     return text if text.startswith("IP") else text[0].lower() + text[1:]
 
 
-def _known_fraud(f: Facts, _values: list[float]) -> str:
+def _known_fraud(f: Facts) -> str:
     frauds = f.count("fraud_all")
     if frauds == 0:
         return f"No fraud is known of {_lower(_who(f))} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
@@ -225,7 +239,7 @@ def _known_fraud(f: Facts, _values: list[float]) -> str:
     return f"{_plural(frauds, 'fraud')} known of {_lower(_who(f))}{recent}; the latest {span(f.get('since_fraud'))} ago"
 
 
-def _shared(f: Facts, _values: list[float]) -> str:
+def _shared(f: Facts) -> str:
     users = f.count("users")
     if users == 0:
         return f"Nobody else used {_lower(_who(f))} lately"
@@ -234,7 +248,7 @@ def _shared(f: Facts, _values: list[float]) -> str:
     )
 
 
-def _familiarity(f: Facts, _values: list[float]) -> str:
+def _familiarity(f: Facts) -> str:
     times = f.count("user_tx")
     if times:
         return (
@@ -245,7 +259,7 @@ def _familiarity(f: Facts, _values: list[float]) -> str:
     return f"The user never used {_lower(_who(f))} before{beside}"
 
 
-def _linked_users(f: Facts, _values: list[float]) -> str:
+def _linked_users(f: Facts) -> str:
     with_fraud, new = f.count("peers_with_fraud"), f.count("peers_new")
     fraud = (
         f"{with_fraud:,} of the latest other users of {_lower(_who(f))} have known fraud, "
@@ -256,7 +270,7 @@ def _linked_users(f: Facts, _values: list[float]) -> str:
     return fraud + (f"; {new:,} are new within 7 days" if new else "")
 
 
-def _other_links(f: Facts, _values: list[float]) -> str:
+def _other_links(f: Facts) -> str:
     noun = f.subject.replace("_", " ")
     return (
         f"On other {noun}s of this user {_plural(f.count('other_fraud'), 'fraud')} known, "
@@ -264,26 +278,28 @@ def _other_links(f: Facts, _values: list[float]) -> str:
     )
 
 
-def _time(f: Facts, values: list[float]) -> str:
+def _time(f: Facts) -> str:
     share = f.get("hour_share")
     if f.subject == "transaction" or isnan(share):
         days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-        return f"It happened on a {days[int(values[3])]} at {int(values[2]):02d}:{int(values[2] % 1 * 60):02d} UTC"
+        return (
+            f"It happened on a {days[int(f.values[3])]} at {int(f.values[2]):02d}:{int(f.values[2] % 1 * 60):02d} UTC"
+        )
     return f"{share:.0%} of the user's latest transactions were at this time of day"
 
 
-def _value(f: Facts, _values: list[float]) -> str:
+def _value(f: Facts) -> str:
     noun = f.subject.replace("_", " ")
-    risk = f.values.get(f"{f.subject}_value_risk_all", nan)
-    often = f.values.get(f"{f.subject}_value_user_share", nan)
+    risk = f.named(f"{f.subject}_value_risk_all")
+    often = f.named(f"{f.subject}_value_user_share")
     text = f"{noun.capitalize()} is {f.key or 'missing'}"
     if not isnan(risk):
         text += f", where {risk:.2%} of labelled transactions were fraud"
     return text if isnan(often) else f"{text}; {often:.0%} of the user's latest transactions had it"
 
 
-def _number(f: Facts, _values: list[float]) -> str:
-    value = f.values.get(f"numeric_{f.subject}", nan)
+def _number(f: Facts) -> str:
+    value = f.named(f"numeric_{f.subject}")
     if isnan(value):
         return f"{f.subject.replace('_', ' ').capitalize()} is missing"
     if f.subject.startswith("seconds_since_"):
@@ -291,15 +307,14 @@ def _number(f: Facts, _values: list[float]) -> str:
     return f"{f.subject.replace('_', ' ').capitalize()} is {value:,.6g}"
 
 
-def _network_text(weight: float, neighbourhood: dict[str, Any]) -> str:
-    counts = ", ".join(_plural(n, kind) for kind, n in neighbourhood["nodes"].items() if n)
-    fraud = neighbourhood.get("users_with_fraud") or []
-    linked = f"; known fraud links to {', '.join(fraud)}" if fraud else ""
+def _network_text(weight: float, nodes: dict[str, int], linked: list[str]) -> str:
+    counts = ", ".join(_plural(n, kind) for kind, n in nodes.items())
+    fraud = f"; known fraud links to {', '.join(linked)}" if linked else ""
     like = "like that of known frauds" if weight > 0 else "like that of genuine transactions"
-    return f"Its neighbourhood ({counts or 'nobody'}) looks {like}{linked}"
+    return f"Its neighbourhood ({counts or 'nobody'}) looks {like}{fraud}"
 
 
-_TEXTS: dict[str, Callable[[Facts, list[float]], str]] = {
+_TEXTS: dict[str, Callable[[Facts], str]] = {
     "VELOCITY": _velocity,
     "HISTORY": _history,
     "AMOUNT": _amount,

@@ -77,7 +77,8 @@ class Scorer:
     def _room(self, questions: int) -> None:
         self._nodes = np.empty((questions * self._most, len(NODE_FEATURES)), np.float32)
         self._parents = np.empty(questions * self._most, np.int16)
-        self._node_ids = np.empty(questions * self._most, np.int32)
+        self._linked = np.empty((questions, _MOST_NAMED), np.int32)
+        self._truncated = np.empty(questions, np.bool_)
         self._counts = np.empty((questions, len(self._peers)), np.uint16)
         self._capacity = questions
 
@@ -127,7 +128,9 @@ class Scorer:
                     features,
                     self._nodes,
                     self._parents,
-                    self._node_ids,
+                    self._peers,
+                    self._linked,
+                    self._truncated,
                     self._counts,
                     offsets,
                 )
@@ -146,13 +149,14 @@ class Scorer:
     def _answers(self, questions: Sequence[Question], features: NDArray[np.float32], egos: EgoStore) -> list[Answer]:
         prediction = self.predictor.predict(features, egos, explain=True)
         assert prediction.contributions is not None
-        neighbourhoods = self._neighbourhoods(egos)
+        neighbourhoods = self._neighbourhoods(egos.counts)
         reasons = self._explainer.reasons(
             prediction.contributions,
             prediction.gnn,
             features,
             [{**question.entities, **question.categories} for question in questions],
             neighbourhoods,
+            self._users_with_fraud,
         )
         band = self.policy.band
         return [
@@ -162,30 +166,44 @@ class Scorer:
             )
         ]
 
-    def _neighbourhoods(self, egos: EgoStore) -> list[dict[str, Any]]:
-        """Each ego-graph's nodes by type, its users with known fraud, and whether a cap cut it."""
-        by_type = (egos.counts @ self._of_type).tolist()
-        # A root without any node has no segment of its own; a trailing row keeps `reduceat` within bounds.
-        marks = np.zeros((len(egos.nodes) + 1, 2), np.bool_)
-        np.greater(egos.nodes[:, [_FRAUD, _TRUNCATED]], 0, out=marks[:-1])
-        flags = np.logical_or.reduceat(marks, egos.offsets[:-1])
-        flags[np.diff(egos.offsets) == 0] = False
+    def _neighbourhoods(self, counts: NDArray[np.uint16]) -> list[dict[str, Any]]:
+        """Each ego-graph's nodes by type, and whether a cap cut it."""
+        n = len(counts)
         return [
             {
-                "nodes": {kind: n for kind, n in zip(self.schema.entities, counts, strict=True) if n},
-                "users_with_fraud": self._users_with_fraud(egos, i) if fraud else [],
+                "nodes": {kind: number for kind, number in zip(self.schema.entities, numbers, strict=True) if number},
                 "truncated": truncated,
             }
-            for i, (counts, (fraud, truncated)) in enumerate(zip(by_type, flags.tolist(), strict=True))
+            for numbers, truncated in zip((counts @ self._of_type).tolist(), self._truncated[:n].tolist(), strict=True)
         ]
 
-    def _users_with_fraud(self, egos: EgoStore, i: int) -> list[str]:
-        """Other users in the ego-graph of whom fraud is known; those at fewer hops first."""
-        first, end = int(egos.offsets[i]), int(egos.offsets[i + 1])
-        others = np.repeat(self._peers, egos.counts[i])
-        places = first + np.flatnonzero(others & (egos.nodes[first:end, _FRAUD] > 0))
+    def _users_with_fraud(self, i: int) -> list[str]:
+        """Other users in the i-th ego-graph of whom fraud is known; those at fewer hops first."""
         names = self._index.names
-        return list(dict.fromkeys(names[number] for number in self._node_ids[places].tolist()))[:_MOST_NAMED]
+        return [names[number] for number in self._linked[i].tolist() if number >= 0]
+
+
+@kernel
+def _linked_fraud(ego, peers, linked):  # type: ignore[no-untyped-def]
+    """Writes the first distinct other users with known fraud into `linked`; returns whether a cap cut the walk."""
+    linked[:] = -1
+    found = 0
+    at = 0
+    truncated = False
+    for block in range(peers.shape[0]):
+        for node in range(at, at + ego.counts[block]):
+            if ego.nodes[node, _TRUNCATED] > 0:
+                truncated = True
+            if peers[block] and ego.nodes[node, _FRAUD] > 0 and found < linked.shape[0]:
+                known = False
+                for j in range(found):
+                    if linked[j] == ego.ids[node]:
+                        known = True
+                if not known:
+                    linked[found] = ego.ids[node]
+                    found += 1
+        at += ego.counts[block]
+    return truncated
 
 
 @kernel
@@ -203,7 +221,9 @@ def _look_up(  # type: ignore[no-untyped-def]
     features,
     nodes,
     parents,
-    node_ids,
+    peers,
+    linked,
+    truncated,
     counts,
     offsets,
 ):
@@ -216,8 +236,7 @@ def _look_up(  # type: ignore[no-untyped-def]
         size = sample(s, occurred_at[i], amount[i], ids[i], entities, ego)
         at = offsets[i]
         copy_out(ego, size, nodes, parents, at, counts, i)
-        for j in range(size):
-            node_ids[at + j] = ego.ids[j]
+        truncated[i] = _linked_fraud(ego, peers, linked[i])
         offsets[i + 1] = at + size
         if append[i]:
             row = s.counts[0]

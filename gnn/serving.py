@@ -130,7 +130,7 @@ def _reference(features: NDArray[np.float32]) -> bytes:
     missing = np.isnan(sample).mean(axis=0)
     quantiles = np.full((sample.shape[1], len(_QUANTILES)), np.nan)
     for j in range(sample.shape[1]):
-        present = sample[:, j][~np.isnan(sample[:, j])]
+        present = sample[:, j][np.isfinite(sample[:, j])]  # numbers beyond float32 are infinite in it
         if len(present):
             quantiles[j] = np.quantile(present, _QUANTILES)
     buffer = io.BytesIO()
