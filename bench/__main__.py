@@ -22,6 +22,7 @@ BENCHES = {
     "train": "training on all of it: time and memory",
     "startup": "from start to first decision, from the store and from a snapshot; memory",
     "service": "the full scoring path beside an endpoint that does nothing",
+    "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
 }
 

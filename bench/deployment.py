@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,17 +26,20 @@ _LONGEST = 120.0
 
 
 class Deployment:
-    """A folder with a copy of the store and a key; services can be started on it, one after the other.
+    """A folder with a store and a key; services can be started on it, one after the other.
+
+    Args:
+        fill: makes the store in the folder and returns its URL; by default a copy of the whole.
 
     Attributes:
-        folder: the service's QUIPU_VAR. url: of the store. key: with scope score.
+        folder: the service's QUIPU_VAR. url: of the store. key: with scopes score, label and investigate.
     """
 
-    def __init__(self, work: Workspace, name: str) -> None:
+    def __init__(self, work: Workspace, name: str, fill: Callable[[Path], str] | None = None) -> None:
         self.bundle = work.bundle()
         self.folder = work.emptied(name)
-        self.url = work.copy_of_store(self.folder)
-        _, self.key = KeyFile(self.folder / "keys.json").create("bench", ["score"])
+        self.url = (fill or work.copy_of_store)(self.folder)
+        _, self.key = KeyFile(self.folder / "keys.json").create("bench", ["score", "label", "investigate"])
 
     @property
     def snapshots(self) -> Path:

@@ -15,13 +15,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from bench.deployment import Deployment
+from bench.report import Figure, Section
+from bench.setup import Workspace
 from gnn.bundle import open_bundle
 from gnn.replay import History, Replay, read_history
 from gnn.serving import load_predictor
-from graph.store import Store
+from graph.records import (
+    LABEL_COLUMNS,
+    TIMESTAMP,
+    category_column,
+    entity_column,
+    numeric_column,
+    transaction_columns,
+)
+from graph.store import Store, open_store
 
+LAST = 10_000
+_BATCH = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CATEGORIES = ("payment_method", "transaction_type", "city")
 _FIELDS = {"user": "user_id", "restaurant": "restaurant_id", "device": "device_id", "ip": "ip"}
@@ -44,6 +58,74 @@ class Parity:
     different: int
     names: tuple[str, ...]
     worst: float
+
+
+def run(work: Workspace) -> Section:
+    """Replays the last transactions of the Handbook, with the labels that become known meanwhile."""
+    whole = open_store(work.store())
+    history = read_history(whole, progress=work.progress)
+    cut = len(history) - LAST
+    while history.arrived_at[cut] == history.arrived_at[cut - 1]:
+        cut -= 1
+    ids = _transaction_ids(whole, history)
+    keys = [key for chunk in whole.entity_keys() for key in chunk.keys]
+
+    def fill(folder: Path) -> str:
+        url = f"sqlite:///{folder / 'quipu.db'}"
+        with work.progress.stage("a store that ends where the replay begins"):
+            _copy_before(history, cut, ids, keys, url)
+        return url
+
+    deployment = Deployment(work, "parity", fill)
+    first = request(history, cut, ids[cut], keys)
+    with deployment.service() as service, work.progress.stage("replaying through HTTP"):
+        service.answered("/v1/score", json.dumps(first).encode())
+        parity = compare(service.url, service.key, whole, deployment.bundle, len(history) - cut)
+    whole.close()
+    figures = [
+        Figure("transactions replayed, one by one", parity.transactions),
+        Figure("labels sent when they became known", parity.labels),
+        Figure("feature values compared", parity.features),
+        Figure("of them not equal to the bit", parity.different, at_most=0, note=", ".join(parity.names)),
+        Figure("largest difference of two probabilities", parity.worst, at_most=1e-6),
+    ]
+    return Section("parity", "the end of the history through the HTTP service, beside the offline replay", figures)
+
+
+def _copy_before(history: History, cut: int, ids: list[str], keys: list[str], url: str) -> None:
+    """A store with the first `cut` rows of a history and the labels that were known when the next one arrived."""
+    store = open_store(url)
+    store.extend_schema(history.schema)
+    names, texts = pa.array(ids), pa.array(keys)
+    columns = transaction_columns(history.schema)
+    for first in range(0, cut, _BATCH):
+        part = slice(first, min(first + _BATCH, cut))
+        numbers = history.ids[part]
+        table = {
+            "transaction_id": names[part],
+            "occurred_at": pa.array(history.occurred_at[part]).cast(TIMESTAMP),
+            "arrived_at": pa.array(history.arrived_at[part]).cast(TIMESTAMP),
+            "amount": pa.array(history.amount[part]),
+            "currency": pa.nulls(len(numbers), pa.string()),
+        }
+        for k, name in enumerate(history.schema.keyed):
+            column = entity_column(name) if name in history.schema.entities else category_column(name)
+            table[column] = texts.take(pa.array(numbers[:, k], mask=numbers[:, k] < 0))
+        for j, name in enumerate(history.schema.numeric):
+            table[numeric_column(name)] = pa.array(history.numeric[part, j], from_pandas=True)
+        store.upsert_transactions(pa.table(table, schema=columns))
+    known = int(np.searchsorted(history.label_known_at, history.arrived_at[cut]))
+    for first in range(0, known, _BATCH):
+        part = slice(first, min(first + _BATCH, known))
+        rows = pa.array(history.label_row[part])
+        labels = {
+            "transaction_id": names.take(rows),
+            "is_fraud": pa.array(history.label_fraud[part]),
+            "known_at": pa.array(history.label_known_at[part]).cast(TIMESTAMP),
+            "source": pa.array(["history"] * len(rows)),
+        }
+        store.upsert_labels(pa.table(labels, schema=LABEL_COLUMNS))
+    store.close()
 
 
 class Client:
