@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from graph.records import entity_column, transaction_columns
+from graph.store import open_store
+
 Quipu = Callable[..., Any]
 Program = Callable[..., "subprocess.Popen[str]"]
 Frame = pd.DataFrame
@@ -250,6 +253,27 @@ def test_a_period_after_months_of_silence(made: Shop) -> None:
     made.agrees(scores, table, first="2024-03-10")
     assert scores.model_version.nunique() <= 4  # weeks without a transaction need no model
     assert auc(scores) > 0.8
+
+
+def test_a_row_that_a_wrong_clock_let_arrive_before_it_occurred_is_scored(made: Shop, tmp_path: Path) -> None:
+    """The service takes transactions from a few minutes ahead; a period may begin in between."""
+    table = shop()
+    made.load(table)
+    first = pd.Timestamp("2024-02-10", tz="UTC")
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    schema = transaction_columns(store.schema())
+    row = dict.fromkeys(schema.names) | {
+        "transaction_id": "ahead",
+        "occurred_at": first + pd.Timedelta(minutes=2),
+        "arrived_at": first - pd.Timedelta(minutes=1),
+        "amount": 500,
+        entity_column("user"): "u1",
+    }
+    store.upsert_transactions(pa.Table.from_pylist([row], schema=schema))
+    store.close()
+    scores = made.backtest("--retrain-every", "10d")
+    assert "ahead" in set(scores.transaction_id)
+    made.agrees(scores[scores.transaction_id != "ahead"], table)
 
 
 def test_nothing_later_changes_a_score(made: Shop, quipu: Quipu, tmp_path: Path) -> None:
