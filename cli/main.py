@@ -106,6 +106,9 @@ def run() -> None:
     except OSError as error:  # a full disk, a folder that is not ours, a name that is too long
         complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         sys.exit(1)
+    except UnicodeError as error:
+        complain(f"a text is not valid UTF-8: {error}", "look at names of files, options, and the file .env")
+        sys.exit(2)
     except MemoryError as error:
         complain(f"there is not enough memory: {error}" if str(error) else "there is not enough memory")
         sys.exit(1)

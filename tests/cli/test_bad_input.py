@@ -298,6 +298,12 @@ def test_output_that_has_no_character_for_something_goes_on(program: Program, tm
     assert "ma\\xf1ana" in out
 
 
+def test_text_that_is_no_utf_8_is_told(quipu: Quipu, tmp_path: Path) -> None:
+    assert "not valid UTF-8" in quipu("evaluate", os.fsdecode(b"\xff.parquet")).complaint()
+    (tmp_path / ".env").write_bytes(b"QUIPU_PORT=\xff\n")
+    assert "not valid UTF-8" in quipu("models", "list").complaint()
+
+
 def test_a_name_that_no_file_can_have_is_told(quipu: Quipu) -> None:
     for line in (("evaluate", "x" * 5_000), ("score", "x" * 5_000 + ".csv", "--bundle", "x" * 5_000)):
         assert "too long" in quipu(*line).complaint()
