@@ -83,7 +83,7 @@ def expand(patterns: Sequence[str], folder: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matched = _matches(str(folder / pattern)) or _matches(pattern)
+        matched = _matches(pattern, folder) or _matches(pattern, Path())
         if not matched:
             raise InputError(
                 f"no file matches {pattern!r}", hint=f"it was looked for in {folder.resolve()} and {Path.cwd()}"
@@ -92,10 +92,12 @@ def expand(patterns: Sequence[str], folder: Path) -> list[Path]:
     return list(found)
 
 
-def _matches(pattern: str) -> list[Path]:
-    if Path(pattern).is_file():
-        return [Path(pattern)]
-    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob refuses absolute patterns)
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    if (folder / pattern).is_file():
+        return [folder / pattern]
+    # The folder is a name, whatever signs are in it; only the pattern is a pattern.
+    full = Path(glob.escape(str(folder))) / pattern
+    found = glob.glob(str(full), recursive=True)  # noqa: PTH207 (Path.glob refuses absolute patterns)
     return sorted(path for path in map(Path, found) if path.is_file())
 
 

@@ -114,6 +114,10 @@ def test_patterns_hold_beside_the_mapping_then_here(tmp_path: Path, monkeypatch:
     (here / "d.csv").touch()
     monkeypatch.chdir(here)
     assert expand(["b.csv"], there) == [there / "b.csv"]
+    odd = tmp_path / "a [b] c"
+    odd.mkdir()
+    (odd / "x.csv").touch()
+    assert expand(["*.csv"], odd) == [odd / "x.csv"]
     assert expand(["d.csv"], there) == [Path("d.csv")]
     assert expand(["a*.csv", str(there / "*.csv")], there) == [there / "a.csv", there / "b.csv"]
     with pytest.raises(InputError, match=r"no file matches 'c\*\.csv'"):
