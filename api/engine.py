@@ -231,8 +231,14 @@ class Engine:
         except Exception as error:
             step.fail(_told(error, len(batch)))
         if step.records:
+            alone = len(step.records) == 1 and not (self._waiting or self._in_flight)
             self._in_flight |= {pending.submission.transaction_id: [] for pending in step.fresh}
-            self._committer.submit(self._commit, step)
+            if alone:
+                # With nobody to score meanwhile, another thread would only add its waking to the wait.
+                self._persist(step)
+                self._committed(step)
+            else:
+                self._committer.submit(self._commit, step)
         else:
             self._finish(step)
 
@@ -281,7 +287,12 @@ class Engine:
         ]
 
     def _commit(self, step: "_Step") -> None:
-        """Puts a step's decisions on disk. Runs on the committer's thread, beside the scoring of the next batch."""
+        """Runs on the committer's thread, beside the scoring of the next batch."""
+        self._persist(step)
+        self._soon(partial(self._committed, step))
+
+    def _persist(self, step: "_Step") -> None:
+        """Puts a step's decisions on disk."""
         started = perf_counter()
         try:
             step.lost = self._journal.append(step.records)
@@ -290,7 +301,6 @@ class Engine:
             step.fail(_told(error, len(step.records)))
         self._meters.spool.observe(perf_counter() - started)
         self._drainer.wake()
-        self._soon(partial(self._committed, step))
 
     def _committed(self, step: "_Step") -> None:
         for pending, answer, record in zip(step.fresh, step.answers, step.records, strict=True):
