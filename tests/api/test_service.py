@@ -391,6 +391,8 @@ def test_kill_9_ten_times_loses_nothing_acknowledged(service: Running, transacti
 def test_several_workers_answer_as_one(service: Running, transaction: Make) -> None:
     service.arguments = ("--workers", "2")
     service.start()
+    # A worker that still loads answers 503; new connections fall on either.
+    service.until(lambda: all(service.get("/health/ready").status == 200 for _ in range(32)))
     start = threading.Barrier(16)
 
     def ask(_: int) -> dict[str, Any]:
