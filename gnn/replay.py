@@ -20,7 +20,7 @@ from graph.index import empty_state
 from graph.postings import insert, laid_out
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
-from graph.state import State
+from graph.state import State, post_label
 from graph.store import Store
 
 _CHUNK = 8192
@@ -221,7 +221,7 @@ def _run(  # type: ignore[no-untyped-def]
             return row
         while cursor[0] < s.counts[1] and s.label_known_at[cursor[0]] < arrived_at[row]:
             if s.label_row[cursor[0]] < row:
-                _post_label(s, cursor[0])
+                post_label(s, cursor[0])
             cursor[0] += 1
         t, amount, ids = s.occurred_at[row], s.amount[row], s.ids[row]
         fill(s, t, amount, ids, numeric[row], entities, scratch, features[row - first])
@@ -237,18 +237,6 @@ def _run(  # type: ignore[no-untyped-def]
         # Labels known before the row itself arrived take effect with it.
         entry = s.first_label[row]
         while entry >= 0 and entry < cursor[0]:
-            _post_label(s, entry)
+            post_label(s, entry)
             entry = s.label_next[entry]
     return end
-
-
-@kernel
-def _post_label(s, entry):  # type: ignore[no-untyped-def]
-    row = s.label_row[entry]
-    for k in range(s.ids.shape[1]):
-        entity = s.ids[row, k]
-        if entity >= 0:
-            if s.first_label[row] == entry:
-                insert(s.known, s.label_known_at, entity, entry, 0)
-            if s.label_change[entry] != 0:
-                insert(s.fraud, s.label_known_at, entity, entry, s.label_change[entry])

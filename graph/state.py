@@ -201,15 +201,15 @@ def count_labels(s, known, fraud):  # type: ignore[no-untyped-def]
 
 @kernel
 def post_label(s, entry):  # type: ignore[no-untyped-def]
-    """Posts one chained label into blocks laid out beforehand; called in order of known_at."""
+    """Posts one chained label into blocks laid out beforehand."""
     row = s.label_row[entry]
     for k in range(s.ids.shape[1]):
         entity = s.ids[row, k]
         if entity >= 0:
             if s.first_label[row] == entry:
-                push(s.known, entity, entry, 0)
+                insert(s.known, s.label_known_at, entity, entry, 0)
             if s.label_change[entry] != 0:
-                push(s.fraud, entity, entry, s.label_change[entry])
+                insert(s.fraud, s.label_known_at, entity, entry, s.label_change[entry])
 
 
 @kernel
