@@ -2,8 +2,8 @@
 
 The labelled history is cut in time. Head, network and anomaly forest train on the earlier part;
 the blend of their scores, its calibration and the thresholds are fitted on the later part, which none
-of them has seen. Then the head and the network train again on all of it, for as long as the first round
-showed to be right. Nothing known at or after the moment of training enters.
+of them has seen. Then the head grows again on all of it, with as many trees as the first round showed to be
+right. Nothing known at or after the moment of training enters.
 """
 
 from dataclasses import asdict, dataclass, field
