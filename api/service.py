@@ -19,11 +19,12 @@ from api.keys import KeyFile, KeyRing
 from api.metrics import Meters, forget_dead_workers
 from api.spool import Lease, Spool, SpooledLabel
 from api.wire import Intake
-from gnn.bundle import Bundle, open_bundle
-from graph.errors import BundleError, NotFound, QuipuError, StoreError, StoreUnavailable
+from gnn.bundle import open_bundle
+from gnn.serving import schema_of
+from graph.errors import NotFound, QuipuError, StoreError, StoreUnavailable
 from graph.index import AsOfIndex
 from graph.progress import Progress, Silent
-from graph.records import Decision, GraphSchema
+from graph.records import Decision
 from graph.settings import Settings
 from graph.snapshot import Snapshot
 from graph.store import Outcome, Store, Watermark, open_store
@@ -94,7 +95,7 @@ class Service:
         from gnn.scorer import Scorer
 
         settings = self.settings
-        schema = _schema_of(open_bundle(self._bundle))
+        schema = schema_of(open_bundle(self._bundle))
         forget_dead_workers()
         self._store = store = open_store(settings.store)
         spool_path = settings.var / SPOOL
@@ -310,15 +311,6 @@ class Service:
             snapshot.write(self.settings.var / "index")
         except OSError as error:
             log.warning("the index could not be written to disk, the next start rebuilds it: %s", error)
-
-
-def _schema_of(bundle: Bundle) -> GraphSchema:
-    """What the bundle's model knows; the index is opened over it before the model is loaded."""
-    try:
-        stated = bundle.manifest["schema"]
-        return GraphSchema(*(tuple(stated[part]) for part in ("entities", "categories", "numeric")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"the manifest of bundle {bundle.name} lacks {error}", hint="train again") from error
 
 
 def _says_nothing_new(label: NewLabel, known: dict[str, list[tuple[int, bool, str]]]) -> bool:

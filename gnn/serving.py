@@ -94,6 +94,19 @@ def save_bundle(
     return write_bundle(root, parts, fields)
 
 
+def schema_of(bundle: Bundle) -> GraphSchema:
+    """What the bundle's model knows: the schema to open the index with.
+
+    Raises:
+        BundleError: the manifest does not say it.
+    """
+    try:
+        stated = bundle.manifest["schema"]
+        return GraphSchema(*(tuple(stated[part]) for part in ("entities", "categories", "numeric")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the manifest of bundle {bundle.name} lacks {error}", hint="train again") from error
+
+
 def load_predictor(bundle: Bundle) -> tuple[Predictor, Serving]:
     """The models of an opened bundle, and its settings for scoring.
 
@@ -102,8 +115,8 @@ def load_predictor(bundle: Bundle) -> tuple[Predictor, Serving]:
             differently by this version.
     """
     manifest = bundle.manifest
+    schema = schema_of(bundle)
     try:
-        schema = GraphSchema(*(tuple(manifest["schema"][part]) for part in ("entities", "categories", "numeric")))
         gnn_base, with_network = float(manifest["gnn_base"]), bool(manifest["network"])
         catalogue_hash, blend, policy = manifest["catalogue_hash"], manifest["blend"], manifest["policy"]
     except (KeyError, TypeError, ValueError) as error:
