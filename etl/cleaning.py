@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.mapping import TimeColumn, Value
+from etl.mapping import TimeColumn
+from etl.mapping_values import Value
 from graph.errors import InputError
 from graph.ids import is_missing
 from graph.records import SECOND

@@ -19,6 +19,7 @@ from etl.quarantine import QuarantinedRow
 from etl.reasons import Reason
 from etl.refusals import Refusals
 from etl.sources import Chunk
+from etl.steps import Step
 from graph.records import TIMESTAMP, USER, category_column, entity_column, numeric_column, transaction_columns
 
 
@@ -89,6 +90,9 @@ class CheckedRows:
         newest: the latest moment (microseconds UTC) that the accepted rows name; None without rows.
         labels: of a chunk of transactions.
         unreadable: optional values that could not be read and count as missing, by column.
+        steps: values of accepted rows that cleaning changed, by source column and step.
+        imputable: of the accepted rows, those whose value is missing and to be filled in (bool[n]), by the name
+            of the value in the mapping (`amount`, `city` …).
     """
 
     table: pa.Table
@@ -97,6 +101,8 @@ class CheckedRows:
     newest: int | None
     labels: RowLabels | None = None
     unreadable: Counter[str] = field(default_factory=Counter)
+    steps: Counter[tuple[str, Step]] = field(default_factory=Counter)
+    imputable: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -208,7 +214,7 @@ class TransactionContract:
         return np.where(arrived.ok, np.maximum(arrived.values, occurred.values), occurred.values)
 
     def _amounts(self, refusals: Refusals, table: pa.Table) -> NDArray[np.int64]:
-        column = self.mapping.transaction.amount
+        column = self.mapping.transaction.amount.column
         amount = cleaning.numbers(column_of(table, column))
         values = np.where(amount.ok, amount.values, 0.0)
         large = np.abs(values) > cleaning.MAX_AMOUNT / 100
@@ -218,10 +224,10 @@ class TransactionContract:
         return cleaning.hundredths(np.where(large, 0.0, values))
 
     def _currency(self, refusals: Refusals, table: pa.Table) -> pa.Array:
-        column = self.mapping.transaction.currency
-        if column is None:
+        how = self.mapping.transaction.currency
+        if how is None or how.column is None:
             return pa.nulls(table.num_rows, pa.string())
-        return pc.utf8_upper(self._category(refusals, table, column))
+        return pc.utf8_upper(self._category(refusals, table, how.column))
 
     def _category(self, refusals: Refusals, table: pa.Table, column: str) -> pa.Array:
         values = cleaning.categories(column_of(table, column))

@@ -45,9 +45,9 @@ def fit(mapping: Mapping, columns: Sequence[str], where: str) -> Layout:
         MappingError: a column is missing, a glob matches nothing, or the label is named as a feature.
     """
     tx = mapping.transaction
-    own = [*tx.transaction_id, tx.occurred_at.column, tx.amount]
+    own = [*tx.transaction_id, tx.occurred_at.column, tx.amount.column]
     own += [tx.arrived_at.column] if tx.arrived_at else []
-    own += [tx.currency] if tx.currency else []
+    own += [tx.currency.column] if tx.currency and tx.currency.column else []
     own += [column for group in tx.entity_columns().values() for column in group]
     label = label_columns(mapping)
     require([*own, *label, *(t.column for t in tx.times)], columns, where)

@@ -4,19 +4,13 @@ YAML, read into frozen models. Whatever is wrong is a `MappingError` that names 
 the path inside it; a key that is not known comes with the nearest one that is.
 """
 
-import re
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
@@ -27,75 +21,27 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from etl.mapping_values import Columns, Currency, Duration, EntityName, Name, Part, Share, Value, ZoneName, listed
 from graph.errors import InputError, MappingError
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 ENTITY_FIELDS = {"user": "user_id", "device": "device_id", "ip": "ip", "restaurant": "restaurant_id"}
 """The entity types that have a key of their own under `transaction`, in the order of the schema."""
 CATEGORY_FIELDS = ("payment_method", "transaction_type", "city")
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+class TimeColumn(Part):
+    """A column of times.
 
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", str(value).strip())
-    if not found:
-        raise PydanticCustomError("duration", "a duration is a number and one of s, m, h, d, w, for instance 7d")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
-
-
-def _share(value: Any) -> Any:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip()) if isinstance(value, str) else None
-    return float(found[1]) / 100 if found else value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
-        raise PydanticCustomError(
-            "zone", "{zone} is not a time zone; use a name such as America/Lima", {"zone": repr(value)}
-        ) from error
-    return value
-
-
-Name = Annotated[str, StringConstraints(min_length=1)]
-Columns = Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
-EntityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
-Value = str | bool | int | float
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        """Says of an unknown key which one was perhaps meant."""
-        if isinstance(data, dict):
-            for key in data:
-                if key not in cls.model_fields:
-                    close = get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
-                    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(cls.model_fields)}"
-                    raise PydanticCustomError(
-                        "unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint}
-                    )
-        return data
-
-
-class TimeColumn(_Part):
-    """A column of times: text or timestamps in `timezone` where they name none, or numbers since `origin`."""
+    Text in any common form or timestamps, in `timezone` where they name none; with `format` only text of that
+    strptime form; `day_first` reads 03/04/2026 as the third of April. Or numbers of `epoch` units since `origin`.
+    """
 
     column: Name
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    epoch: Literal["s", "ms", "us"] | None = None
+    timezone: ZoneName = "UTC"
+    epoch: Literal["ns", "us", "ms", "s", "m", "h", "d"] | None = None
     origin: datetime | None = None
+    format: Name | None = None
+    day_first: bool = False
 
     @field_validator("origin", mode="before")
     @classmethod
@@ -103,9 +49,11 @@ class TimeColumn(_Part):
         return datetime(value.year, value.month, value.day) if type(value) is date else value  # noqa: DTZ001
 
     @model_validator(mode="after")
-    def _fits(self) -> "TimeColumn":
+    def _fits(self) -> Self:
         if self.origin is not None and self.epoch is None:
-            raise PydanticCustomError("epoch", "origin needs epoch: s, ms or us")
+            raise PydanticCustomError("epoch", "origin needs epoch: s, ms, us, ns, m, h or d")
+        if self.format is not None and (self.epoch is not None or self.day_first):
+            raise PydanticCustomError("format", "format says everything; leave epoch and day_first out")
         if self.epoch is not None and "timezone" in self.model_fields_set:
             raise PydanticCustomError("epoch", "epoch counts from an instant, so timezone has no meaning beside it")
         return self
@@ -119,14 +67,14 @@ class TimeColumn(_Part):
         return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _time_column(value: Any) -> Any:
+def _column(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
-Time = Annotated[TimeColumn, BeforeValidator(_time_column)]
+Time = Annotated[TimeColumn, BeforeValidator(_column)]
 
 
-class Delay(_Part):
+class Delay(Part):
     """Labels become known so long after the transaction."""
 
     delay: Duration
@@ -142,39 +90,89 @@ KnownAt = Annotated[
 ]
 
 
-class Source(_Part):
-    """Where the transactions are: file patterns."""
+class Csv(Part):
+    """How CSV files are written, where it is not to be recognised from their beginning."""
 
-    files: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)] | None = None
-    sql: Any = None
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    encoding: Name | None = None
+
+
+class SqlQuery(Part):
+    """A query to a database: the connection's URL stands in the environment variable `url_env`.
+
+    With a `watermark` column, which grows as rows are added or changed, each load reads on from where the last one
+    ended, going back by `overlap` (of a column of times) for rows that were committed late.
+    """
+
+    url_env: Name
+    query: Name
+    watermark: Name | None = None
+    overlap: Duration = timedelta(0)
+
+
+class _Rows(Part):
+    """Where rows are: file patterns, or a query."""
+
+    files: Annotated[Columns, Field(min_length=1)] | None = None
+    csv: Csv = Csv()
+    sql: SqlQuery | None = None
 
     @model_validator(mode="after")
-    def _readable(self) -> "Source":
-        if self.sql is not None:
-            raise PydanticCustomError("sql", "SQL sources cannot be read by this version; export to CSV or Parquet")
-        if self.files is None:
-            raise PydanticCustomError("files", "files is missing: name CSV or Parquet files, globs allowed")
+    def _one_source(self) -> Self:
+        if (self.files is None) == (self.sql is None):
+            raise PydanticCustomError("files", "give either files (patterns) or sql (a query)")
         return self
 
 
-class TransactionMapping(_Part):
+class Source(_Rows):
+    """Where the transactions are."""
+
+
+class AmountColumn(Part):
+    """A column of amounts.
+
+    `decimal` is the decimal sign where `1,234` and `1.234` are to be told apart; `unit: cents` reads hundredths;
+    `negative: refund` loads a negative amount as a refund: its absolute value under transaction_type `refund`.
+    """
+
+    column: Name
+    decimal: Literal[".", ","] | None = None
+    unit: Literal["units", "cents"] = "units"
+    negative: Literal["refuse", "refund"] = "refuse"
+
+
+class CurrencyColumn(Part):
+    """A column of currencies, or the currency of all rows, or of those that name none."""
+
+    column: Name | None = None
+    default: Currency | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.column is None and self.default is None:
+            raise PydanticCustomError("currency", "give column, default, or both")
+        return self
+
+
+class TransactionMapping(Part):
     """Columns of a transaction. Lists of columns under an id make a composite one."""
 
     transaction_id: Columns
     occurred_at: Time
     arrived_at: Time | None = None
     user_id: Columns
-    amount: Name
+    amount: Annotated[AmountColumn, BeforeValidator(_column)]
     device_id: Columns | None = None
     ip: Columns | None = None
     restaurant_id: Columns | None = None
-    currency: Name | None = None
+    currency: Annotated[CurrencyColumn, BeforeValidator(_column)] | None = None
     payment_method: Name | None = None
     transaction_type: Name | None = None
     city: Name | None = None
     entities: dict[EntityName, Columns] = Field(default_factory=dict)
-    numeric: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = ()
-    categorical: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = ()
+    numeric: Annotated[tuple[Name, ...], BeforeValidator(listed)] = ()
+    categorical: Annotated[tuple[Name, ...], BeforeValidator(listed)] = ()
     times: tuple[Time, ...] = ()
 
     @field_validator("entities")
@@ -195,7 +193,7 @@ class TransactionMapping(_Part):
         return {name: columns for name, columns in own.items() if columns} | self.entities
 
 
-class IsFraud(_Part):
+class IsFraud(Part):
     """A column that says fraud or genuine. Where the values are named, any other is no label."""
 
     column: Name
@@ -208,16 +206,16 @@ class IsFraud(_Part):
         return value if value is None or isinstance(value, (list, tuple)) else [value]
 
     @model_validator(mode="after")
-    def _named(self) -> "IsFraud":
+    def _named(self) -> Self:
         if self.genuine is not None and self.fraud is None:
             raise PydanticCustomError("fraud", "genuine is named, so fraud must be too")
         return self
 
 
-IsFraudColumn = Annotated[IsFraud, BeforeValidator(_time_column)]
+IsFraudColumn = Annotated[IsFraud, BeforeValidator(_column)]
 
 
-class LabelMapping(_Part):
+class LabelMapping(Part):
     """Labels that stand in the transaction's own row, and what the silence about a transaction means."""
 
     is_fraud: IsFraudColumn | None = None
@@ -226,7 +224,7 @@ class LabelMapping(_Part):
     source: Name | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> "LabelMapping":
+    def _complete(self) -> Self:
         if self.is_fraud is not None and self.known_at is None:
             raise PydanticCustomError(
                 "known_at",
@@ -238,43 +236,71 @@ class LabelMapping(_Part):
         return self
 
 
-class SourceColumn(_Part):
+class SourceColumn(Part):
     """A label's source: a column, or one name for all."""
 
     column: Name | None = None
     name: Name | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "SourceColumn":
+    def _one(self) -> Self:
         if (self.column is None) == (self.name is None):
             raise PydanticCustomError("source", "give either column or name")
         return self
 
 
-class LabelFiles(_Part):
-    """Files of labels: one row says what became known of one transaction, and when."""
+class LabelFiles(_Rows):
+    """Labels of their own: one row says what became known of one transaction, and when."""
 
-    files: Columns
     transaction_id: Columns
     is_fraud: IsFraudColumn
     known_at: Time
-    source: Annotated[SourceColumn, BeforeValidator(_time_column)] | None = None
+    source: Annotated[SourceColumn, BeforeValidator(_column)] | None = None
 
 
-class AttributeFiles(_Part):
-    """Files of attributes: one row describes one entity; every column but the key is an attribute."""
+class AttributeFiles(_Rows):
+    """Attributes: one row describes one entity; every column but the key is an attribute."""
 
-    files: Columns
     key: Columns
 
 
-class QuarantinePolicy(_Part):
+class Currencies(Part):
+    """Amounts in one currency: `rates` are files with the columns date, currency, rate (units of `base` for one).
+
+    The latest rate dated at or before a transaction's day (UTC) holds.
+    """
+
+    base: Currency
+    rates: Columns
+
+
+class Impute(Part):
+    """Fill in a missing value from earlier transactions: the median of similar ones, or the user's most frequent."""
+
+    impute: Literal["median", "most_frequent"]
+    by: Columns | None = None
+
+
+class Outliers(Part):
+    """Which amounts count as outliers among those of the same restaurant and payment method.
+
+    Robust z-score above `z` (by the median absolute deviation), and beyond `iqr` interquartile ranges from the
+    quartiles; groups of fewer than `least` transactions are judged by what they are part of.
+    """
+
+    by: tuple[Name, ...] = ("restaurant_id", "payment_method")
+    z: Annotated[float, Field(gt=0)] = 6.0
+    iqr: Annotated[float, Field(gt=0)] = 3.0
+    least: Annotated[int, Field(ge=4)] = 20
+
+
+class QuarantinePolicy(Part):
     """A load whose share of unusable rows is above `limit` stops before it changes anything."""
 
     limit: Share = 0.05
 
 
-class Mapping(_Part):
+class Mapping(Part):
     """A whole mapping file. `folder` is where it stands: patterns that match nothing here are tried there."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -283,12 +309,15 @@ class Mapping(_Part):
     label: LabelMapping | None = None
     labels: LabelFiles | None = None
     attributes: dict[EntityName, AttributeFiles] = Field(default_factory=dict)
+    currencies: Currencies | None = None
+    missing: dict[Name, Literal["leave", "quarantine"] | Impute] = Field(default_factory=dict)
+    outliers: Outliers | Literal[False] = Outliers()
     pseudonymise: tuple[Name, ...] = ()
     quarantine: QuarantinePolicy = QuarantinePolicy()
     folder: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Mapping":
+    def _consistent(self) -> Self:
         known = self.transaction.entity_columns()
         for name in self.attributes:
             if name not in known:
@@ -305,9 +334,33 @@ class Mapping(_Part):
                     "pseudonymise: {name} is no mapped identifier; mapped are {known}",
                     {"name": repr(name), "known": ", ".join(fields)},
                 )
+        self._check_missing()
+        if self.currencies is not None and self.transaction.currency is None:
+            raise PydanticCustomError(
+                "currencies", "currencies needs transaction.currency: a column, or {default: PEN}"
+            )
         if self.label is not None and self.label.is_fraud is None and self.labels is None:
             raise PydanticCustomError("label", "label.genuine_after needs label.is_fraud, or a labels block with files")
         return self
+
+    def _check_missing(self) -> None:
+        tx = self.transaction
+        entities = {ENTITY_FIELDS.get(name, name) for name in tx.entity_columns()}
+        categories = {*(name for name in ("currency", *CATEGORY_FIELDS) if getattr(tx, name)), *tx.categorical}
+        numbers = {"amount", *tx.numeric}
+        for name, policy in self.missing.items():
+            allowed = {"median": numbers, "most_frequent": categories}
+            fits = allowed[policy.impute] if isinstance(policy, Impute) else entities | categories | numbers
+            if name not in fits:
+                raise PydanticCustomError(
+                    "policy",
+                    "missing.{name}: {policy} is for {fits}",
+                    {
+                        "name": name,
+                        "policy": policy.impute if isinstance(policy, Impute) else policy,
+                        "fits": ", ".join(sorted(fits)) or "no column of this mapping",
+                    },
+                )
 
     def pseudonymised(self, entity: str) -> bool:
         """Whether this entity type's keys (or `transaction_id`) are replaced by a keyed hash."""

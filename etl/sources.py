@@ -39,12 +39,14 @@ class Chunk:
         table: the rows as the source has them, all columns.
         numbers: int64[n], row numbers in the file; the first row (after a CSV's header) is 1.
         broken: lines between them that are no rows; they are numbered as well.
+        watermark: of a query read in order of a watermark column: its largest value up to here, as text.
     """
 
     file: str
     table: pa.Table
     numbers: NDArray[np.int64]
     broken: list[BrokenLine] = field(default_factory=list)
+    watermark: str | None = None
 
     @property
     def rows(self) -> int:

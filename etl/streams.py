@@ -98,9 +98,9 @@ def plan(mapping: Mapping, files: Sequence[Path] | None, clock: Clock, window: W
     labels = None
     contract = label_contract(mapping, clock, window)
     if contract is not None:
-        labels = Stream(contract, _opened(mapping, contract.files.files, contract.columns))
+        labels = Stream(contract, _opened(mapping, contract.files.files or (), contract.columns))
     attributes = {
-        entity: Stream(contract, _opened(mapping, contract.files.files, contract.files.key))
+        entity: Stream(contract, _opened(mapping, contract.files.files or (), contract.files.key))
         for entity in mapping.attributes
         for contract in (attribute_contract(mapping, entity),)
     }
