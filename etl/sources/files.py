@@ -4,54 +4,21 @@ import csv
 import glob
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from etl.sources.rows import CHUNK_ROWS, BrokenLine, Chunk
 from graph.errors import InputError
 
-CHUNK_ROWS = 50_000
 _CHUNK_CHARACTERS = 64 << 20
 _FIELD_CHARACTERS = 1 << 20
 _CSV = {".csv"}
 _PARQUET = {".parquet", ".pq"}
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenLine:
-    """A line that is no row: its number of fields differs from the header's, or its quotes never close."""
-
-    number: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Consecutive rows of one file.
-
-    Attributes:
-        file: the file's name as the reader knows it.
-        table: the rows as the source has them, all columns.
-        numbers: int64[n], row numbers in the file; the first row (after a CSV's header) is 1.
-        broken: lines between them that are no rows; they are numbered as well.
-        watermark: of a query read in order of a watermark column: its largest value up to here, as text.
-    """
-
-    file: str
-    table: pa.Table
-    numbers: NDArray[np.int64]
-    broken: list[BrokenLine] = field(default_factory=list)
-    watermark: str | None = None
-
-    @property
-    def rows(self) -> int:
-        """Rows read, broken ones included."""
-        return len(self.numbers) + len(self.broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +28,11 @@ class SourceFile:
     path: Path
     columns: tuple[str, ...]
     rows: int | None
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.path)
 
     def chunks(self, size: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The file's rows in order, at most `size` a chunk.
