@@ -2,8 +2,10 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.contract import CheckedRows
+from etl.profile import Profile
+from etl.quarantine import QuarantinedRow
+from etl.reasons import Reason
+from etl.refusals import Refusals
+from etl.steps import Step
 from graph.errors import QuipuError
 from graph.store import Outcome
 
 
 class Unbalanced(QuipuError):
     """A load's rows do not add up: a fault of Quipu, never of the data."""
+
+
+EXAMPLES = 3
+"""Rows shown for each reason."""
 
 
 @dataclass
@@ -30,6 +41,7 @@ class Tally:
     newly_quarantined: int = 0
     outside: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[QuarantinedRow]] = field(default_factory=dict)
 
     def count(self, outcomes: NDArray[np.int8]) -> NDArray[np.bool_]:
         """Counts what a store did with rows; returns which are in conflict, and so for quarantine."""
@@ -43,12 +55,16 @@ class Tally:
         outside = int(checked.refusals.outside.sum())
         self.read += checked.refusals.read() - outside
         self.outside += outside
-        self.refuse(checked.refusals.reasons())
+        self.refuse(checked.refusals.reasons(), _few_of_each(checked.refusals, self.examples))
 
-    def refuse(self, reasons: Counter[str]) -> None:
-        """Counts rows that go to quarantine."""
+    def refuse(self, reasons: Counter[str], rows: Iterable[QuarantinedRow] = ()) -> None:
+        """Counts rows that go to quarantine; `rows` are examples of them (or all)."""
         self.reasons += reasons
         self.quarantined += reasons.total()
+        for row in rows:
+            shown = self.examples.setdefault(row.reason, [])
+            if len(shown) < EXAMPLES and (row.column, row.value) not in {(r.column, r.value) for r in shown}:
+                shown.append(row)
 
     def prove(self, what: str) -> None:
         """Checks that every row read has exactly one outcome.
@@ -113,6 +129,41 @@ class LabelTally:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """An amount that lies far from those of its group.
+
+    Attributes:
+        transaction_id: as in the graph.
+        amount, median: its own, and that of its group, in hundredths.
+        group: what it was compared with, for people: `restaurant R1, card`.
+        z: robust z-score.
+        iqr: interquartile ranges beyond the nearer quartile.
+    """
+
+    transaction_id: str
+    amount: int
+    median: int
+    group: str
+    z: float
+    iqr: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierCounts:
+    """Outliers among a load's amounts.
+
+    Attributes:
+        judged: transactions that could be compared with enough others.
+        marked: of these, outliers.
+        worst: the farthest of them, worst first.
+    """
+
+    judged: int
+    marked: int
+    worst: tuple[Outlier, ...] = ()
+
+
 @dataclass
 class LoadReport:
     """A load in numbers.
@@ -124,6 +175,12 @@ class LoadReport:
         unmapped: columns of the graph that the mapping leaves out, and whose absence is nothing to report.
         missing: rows without a value, by column of the graph; `unreadable`: of these, values that could not be read.
         new_entities: entities that the load brought, by type.
+        number: of the load in the ledger; None for a dry run.
+        private: source columns whose values no report may show (those that the mapping pseudonymises).
+        steps: values of accepted rows that cleaning changed, by source column and step.
+        imputed: values filled in, by the name of the value in the mapping.
+        outliers: None where they were not looked for.
+        profile: what the load's new rows look like in the graph; None for a dry run.
         seconds: the whole load's duration.
     """
 
@@ -141,12 +198,33 @@ class LoadReport:
     missing: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
     new_entities: dict[str, int] = field(default_factory=dict)
+    number: int | None = None
+    private: frozenset[str] = frozenset()
+    steps: Counter[tuple[str, Step]] = field(default_factory=Counter)
+    imputed: Counter[str] = field(default_factory=Counter)
+    outliers: OutlierCounts | None = None
+    profile: Profile | None = None
     started_at: float = field(default_factory=time.time)
     seconds: float = 0.0
 
-    def note(self, table: pa.Table, unreadable: Counter[str]) -> None:
-        """Takes times and missing values from accepted transactions."""
+    def note(
+        self,
+        table: pa.Table,
+        unreadable: Counter[str],
+        steps: Mapping[tuple[str, Step], int] | None = None,
+        imputed: Mapping[str, int] | None = None,
+    ) -> None:
+        """Takes what there is to tell of a batch of accepted transactions.
+
+        Args:
+            table: the rows as they go to the store, filled-in values included.
+            unreadable: optional values that could not be read, by column.
+            steps: values that cleaning changed, by source column and step.
+            imputed: values that were filled in, by the name of the value in the mapping.
+        """
         self.unreadable += unreadable
+        self.steps.update(steps or {})
+        self.imputed.update(imputed or {})
         if not table.num_rows:
             return
         self.accepted += table.num_rows
@@ -189,6 +267,18 @@ class LoadReport:
             "missing": {name: round(n / self.accepted, 6) for name, n in sorted(self.missing.items()) if n},
             "unreadable": dict(self.unreadable),
         }
+
+
+def _few_of_each(refusals: Refusals, known: Mapping[str, Sequence[QuarantinedRow]]) -> list[QuarantinedRow]:
+    """Some refused rows of every reason that lacks examples; raw rows are costly to make, hence only these."""
+    found: list[QuarantinedRow] = []
+    if refusals.chunk.broken and len(known.get(Reason.BROKEN_ROW, ())) < EXAMPLES:
+        found += islice(refusals.rows(EXAMPLES), min(EXAMPLES, len(refusals.chunk.broken)))
+    for place, (reason, columns) in enumerate(refusals.places):
+        if len(known.get(reason, ())) < EXAMPLES:
+            positions = np.flatnonzero(refusals.place == place)[: 4 * EXAMPLES]
+            found += refusals.quarantined(positions, [(reason, columns)] * len(positions))
+    return found
 
 
 def _iso(at: int | None) -> str | None:
