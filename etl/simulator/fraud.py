@@ -1,16 +1,19 @@
-"""How fraud comes into the world: rings that start all the time, do their work and end."""
+"""What fraudsters have to work with: accounts to open or steal, devices and addresses, and habits that change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from etl.simulator.behaviour import Events
+from etl.simulator.events import KINDS, METHODS, NEW_METHOD, Events
 from etl.simulator.ids import HOME
-from etl.simulator.people import Floats, Ints, People, Pool
+from etl.simulator.people import People
 from etl.simulator.places import CITY_WEIGHTS, Places
-from etl.simulator.settings import DAY, WorldSettings, stream
+from etl.simulator.pools import Flags, Floats, Ints, Pool
+from etl.simulator.settings import DAY, WorldSettings
+
+_KINDS = np.array([0.31, 0.26, 0.07, 0.34, 0.02, 0.0])
+_METHODS = np.array([0.42, 0.29, 0.11, 0.1, 0.05, 0.03, 0.0])  # stolen cards, mostly
 
 
 class Accounts:
@@ -40,6 +43,14 @@ class Scene:
     lines: Pool
     accounts: Accounts
 
+    def created(self, user: Ints) -> Ints:
+        """When accounts were made, everyday ones and fraudsters'."""
+        known = len(self.people)
+        return np.array(
+            [self.accounts.created[u - known] if u >= known else self.people.created[u] for u in user.tolist()],
+            np.int64,
+        )
+
     def city(self, rng: np.random.Generator) -> int:
         """Where a ring works."""
         return int(rng.choice(4, p=CITY_WEIGHTS))
@@ -62,71 +73,70 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Style:
+    """How a ring works: no two alike, changed by the world's drift and by having been blocked.
+
+    Attributes:
+        greed: factor on amounts.
+        pace: factor on the number of transactions.
+        sharing: how freely devices are shared, 1 at first, less once that has gone wrong.
+        mobile: share of transactions from addresses of a mobile carrier.
+        night: share at any hour, rather than when people dine or order.
+        kinds, methods: weights of `events.KINDS` and `events.METHODS`.
+    """
+
+    greed: float
+    pace: float
+    sharing: float
+    mobile: float
+    night: float
+    kinds: Floats
+    methods: Floats
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, drifted: float, generation: int) -> "Style":
+        """Habits of a ring that has been blocked so many times, in a world that has drifted so far (0 to 1)."""
+        kinds, methods = np.zeros(len(KINDS)), np.zeros(len(METHODS))
+        kinds[_KINDS > 0] = rng.dirichlet(25 * _KINDS[_KINDS > 0])
+        methods[_METHODS > 0] = rng.dirichlet(20 * _METHODS[_METHODS > 0])
+        taken_up = 0.4 * max(0.0, drifted - 0.1)
+        methods *= 1 - taken_up
+        methods[NEW_METHOD] = taken_up
+        return cls(
+            greed=float(rng.lognormal(0, 0.15)) * (1 - 0.3 * drifted) * 0.88**generation,
+            pace=0.9**generation * (1 - 0.2 * drifted),
+            sharing=max(0.4, 1 - 0.25 * generation - 0.3 * drifted),
+            mobile=min(0.95, 0.3 + 0.2 * generation + 0.3 * drifted),
+            night=0.25 * 0.7**generation,
+            kinds=kinds,
+            methods=methods,
+        )
+
+
+Deeds = tuple[Events, Flags]
+"""What a ring does, and which of it is fraud: the rest is honest, for the looks of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Typology:
     """A way of fraud.
 
     Attributes:
         name: as in the truth file.
         share: of all fraud transactions.
-        lasts: most days from a ring's first transaction to its last.
-        make: the transactions of one ring that starts at a time (seconds since the epoch).
+        lasts: most days from a ring's first transaction to its last, if it isn't blocked.
+        make: what a ring does from a start time on (seconds since the epoch), in a style.
         reported_after: median days until the fraud is known.
+        never_reported: share of transactions that nobody reports.
+        trend: how its share changes where the world drifts, -1 (comes to an end) to 1 (starts from nothing).
+        late: whether it is unknown to a drifting world at first.
     """
 
     name: str
     share: float
     lasts: int
-    make: Callable[[np.random.Generator, Scene, int], Events]
+    make: Callable[[np.random.Generator, Scene, int, Style], Deeds]
     reported_after: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fraud:
-    """All fraud of a period: transactions, and for each its typology (by number) and its ring."""
-
-    events: Events
-    typology: Ints
-    ring: Ints
-
-
-def commit(scene: Scene, typologies: tuple[Typology, ...], transactions: int) -> Fraud | None:
-    """Makes rings of each typology until its share of so many transactions is reached; None where none is wanted.
-
-    Each typology gets at least one ring, as long as a tiny world has room for one more. Starts are spread evenly
-    from before the first day to the last, so that some rings are at work when the period begins and some when it
-    ends; what lies outside is cut off.
-    """
-    if transactions == 0:
-        return None
-    parts: list[Events] = []
-    kinds: list[Ints] = []
-    rings: list[Ints] = []
-    for number, typology in enumerate(typologies):
-        rng = stream(scene.settings.seed, f"fraud:{typology.name}")
-        if sum(map(len, parts)) >= transactions:
-            break
-        for events in _rings(rng, scene, typology, transactions * typology.share):
-            kinds.append(np.full(len(events), number))
-            rings.append(np.full(len(events), len(parts)))
-            parts.append(events)
-    return Fraud(Events.join(parts), np.concatenate(kinds), np.concatenate(rings))
-
-
-def _rings(rng: np.random.Generator, scene: Scene, typology: Typology, budget: float) -> list[Events]:
-    settings = scene.settings
-    early = min(typology.lasts, settings.days) * DAY // 2
-    span = settings.ends - settings.begins + early
-    turn, made, misses = rng.random(), 0, 0
-    rings: list[Events] = []
-    # Where a tiny world has nobody to steal from, there is an end to trying.
-    while misses < 100 and (not rings or made + made / len(rings) / 2 < budget):
-        turn = (turn + 0.6180339887498949) % 1.0  # the golden ratio spreads any number of starts evenly
-        start = settings.begins - early + int(turn * span)
-        events = typology.make(rng, scene, start)
-        inside: NDArray[np.bool_] = (events.time >= settings.begins) & (events.time < settings.ends)
-        if inside.any():
-            rings.append(events.take(inside))
-            made += len(rings[-1])
-        else:
-            misses += 1
-    return rings
+    never_reported: float
+    trend: float = 0.0
+    late: bool = False

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.simulator.ids import random_ids
+from etl.simulator.names import Names
 from etl.simulator.settings import WorldSettings, stream
 
 CITIES = ("Lima", "Cusco", "Arequipa", "Trujillo")
@@ -25,11 +26,17 @@ CUISINES = (
     "picanteria",
 )
 _CUISINE_WEIGHTS = np.array([0.16, 0.18, 0.13, 0.09, 0.14, 0.11, 0.1, 0.04, 0.05])
-_FIRST = ("Casa", "La Mesa de", "Huaca", "Mirador", "Patio", "Barra", "Jardín", "Cocina", "Rincón", "Balcón", "Taller")
-_SECOND = (
-    *("Amaru", "Quilla", "Inti", "Wayra", "Killa", "Sumaq", "Ayni", "Chaska", "Kusi", "Mayu", "Tika", "Urpi", "Sacha"),
-    *("Paracas", "Misti", "Chan Chan", "Barranco", "San Blas", "Yanahuara", "Colca", "Pachamama", "Moche", "Nazca"),
-)
+_WORDS: dict[int, tuple[str, ...]] = {
+    0: ("Casa", "Mesa de", "Taller"),
+    1: ("Cevichería", "Barra", "Caleta"),
+    2: ("Nikkei", "Izakaya", "Barra"),
+    3: ("Chifa", "Chifa", "Salón"),
+    4: ("Cocina de", "El Rincón de", "Fonda"),
+    5: ("Parrilla", "Brasas", "Asador"),
+    6: ("Trattoria", "Pizzería", "Osteria"),
+    7: ("Huerta", "Verde", "Jardín de"),
+    8: ("Picantería", "Mirador", "La Nueva"),
+}
 HEAD_PRICE = np.array([6_500, 11_000, 18_000, 30_000])
 """A person's usual bill by price level 1 to 4, in céntimos."""
 
@@ -47,6 +54,7 @@ class Places:
         opens, closes: seconds after local midnight.
         dinner: share of visits in the evening; the others come for lunch.
         closed: weekday (Monday is 0) without visits, -1 for none.
+        week: chance that somebody who thinks of the place on a weekday also goes, 0 to 1, by weekday.
         reach: running sum of popularity over all restaurants, for drawing.
     """
 
@@ -61,6 +69,7 @@ class Places:
     closes: NDArray[np.int64]
     dinner: NDArray[np.float64]
     closed: NDArray[np.int64]
+    week: NDArray[np.float64]
     reach: NDArray[np.float64]
 
     def popular(self, rng: np.random.Generator, city: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -80,19 +89,28 @@ def build_places(settings: WorldSettings) -> Places:
     dinner = rng.beta(5, 3, count)
     scatter = rng.normal(0, 0.012, (count, 2))
     evening_only = dinner > 0.75
-    first, second = rng.choice(_FIRST, count), rng.choice(_SECOND, count)
-    names = np.array([f"{a} {b}" for a, b in zip(first, second, strict=True)])
+    cuisine = rng.choice(len(CUISINES), count, p=_CUISINE_WEIGHTS)
+    closed = np.where(rng.random(count) < 0.35, rng.choice([0, 6], count), -1)
     return Places(
         ids=random_ids(rng, count, "rst_", 8),
-        names=names,
+        names=Names.draw(settings.seed).restaurants(rng, _WORDS, cuisine),
         city=city,
-        cuisine=rng.choice(len(CUISINES), count, p=_CUISINE_WEIGHTS),
+        cuisine=cuisine,
         level=1 + rng.choice(4, count, p=[0.22, 0.38, 0.28, 0.12]),
         latitude=np.round(_CENTRES[city, 0] + scatter[:, 0], 6),
         longitude=np.round(_CENTRES[city, 1] + scatter[:, 1], 6),
         opens=np.where(evening_only, 18, 12) * 3_600,
         closes=np.where(rng.random(count) < 0.3, 81_000, 85_500),
         dinner=np.where(evening_only, 1.0, dinner),
-        closed=np.where(rng.random(count) < 0.35, rng.choice([0, 6], count), -1),
+        closed=closed,
+        week=_weeks(rng, closed),
         reach=np.cumsum(rng.lognormal(0, 1.1, count)),
     )
+
+
+def _weeks(rng: np.random.Generator, closed: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rhythm of each place: for business lunches (Monday to Friday), for the weekend, or for every day."""
+    shapes = np.array([[0.95, 1, 1, 1, 0.95, 0.5, 0.45], [0.45, 0.5, 0.6, 0.75, 1, 1, 0.95], [1.0] * 7])
+    week = shapes[rng.choice(3, len(closed), p=[0.2, 0.35, 0.45])] * rng.uniform(0.85, 1.0, (len(closed), 7))
+    week[np.flatnonzero(closed >= 0), closed[closed >= 0]] = 0.0
+    return week

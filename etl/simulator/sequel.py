@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.simulator import ids
-from etl.simulator.behaviour import DELIVERY, DINE_IN, GIFT_CARD, KINDS, METHODS, amounts
-from etl.simulator.people import Ints
+from etl.simulator.events import DELIVERY, DINE_IN, GIFT_CARD, KINDS, METHODS, amounts
 from etl.simulator.places import CITIES
+from etl.simulator.pools import Ints
 from etl.simulator.settings import DAY, HOUR, stream
 from etl.simulator.world import World
 
@@ -26,7 +26,7 @@ def fresh_ring(world: World, seed: int) -> list[dict[str, Any]]:
     rng = stream(seed, "fresh ring")
     settings, city = world.settings, 0
     users = _unseen(ids.random_ids(rng, _ACCOUNTS + 5, "usr_", 10), world.user_ids)
-    device = _unseen(ids.device_ids(rng, 5), world.device_ids)[0]
+    device = _unseen(ids.device_ids(rng, np.full(5, ids.ANDROID)), world.device_ids)[0]
     lines = _unseen(ids.addresses(rng, np.full(20, ids.HOME, np.int8)), world.address_texts)[:2]
     created = settings.ends - rng.integers(2 * HOUR, 2 * DAY, _ACCOUNTS)
     account = np.concatenate([rng.permutation(np.repeat(np.arange(_ACCOUNTS), rng.integers(2, 4, _ACCOUNTS))), [0]])

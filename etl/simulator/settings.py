@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph.errors import InputError
 
@@ -24,19 +25,26 @@ class WorldSettings:
         seed: of all chance in the world.
         fraud_rate: share of transactions that are fraud, roughly: rings are made whole. Zero makes none.
         start: first day of the period.
+        drift: how much the world changes over the period, 0 to 1: a payment method that comes up, more delivery,
+            rising bills, another mix of typologies (one of which comes late), other habits and amounts of fraud.
+        mess: share of transactions to damage when the world is written; the world itself stays clean.
     """
 
     users: int = 20_000
     days: int = 120
     seed: int = 1
-    fraud_rate: float = 0.01
+    fraud_rate: float = 0.012
     start: date = date(2025, 1, 6)
+    drift: float = 0.3
+    mess: float = 0.0
 
     def __post_init__(self) -> None:
         _within("users", self.users, 50, 1_000_000)
         _within("days", self.days, 7, 1_500)
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("fraud rate", self.fraud_rate, 0.0, 0.2)
+        _within("drift", self.drift, 0.0, 1.0)
+        _within("mess", self.mess, 0.0, 1.0)
 
     @property
     def begins(self) -> int:
@@ -52,6 +60,10 @@ class WorldSettings:
     def restaurants(self) -> int:
         """How many restaurants these users keep alive."""
         return int(np.clip(self.users // 25, 40, 4_000))
+
+    def passed(self, time: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How far through the period times (seconds since the epoch) are: 0 at its first second, 1 at its end."""
+        return np.clip((time - self.begins) / (self.ends - self.begins), 0.0, 1.0)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -22,8 +22,10 @@ _HEADER = "# Made by `quipu simulate`. Load it with `quipu ingest mapping.yaml`;
 def write(world: World, folder: Path, file_format: Format = "parquet", progress: Progress | None = None) -> list[Path]:
     """Writes a world into a folder, replacing files of an earlier world; returns the files.
 
-    `transactions.parquet` (or `.csv`), `labels.csv`, `users.csv`, `devices.csv`, `restaurants.csv`, `mapping.yaml`, and
-    `truth/` with `fraud.parquet`, `rings.json` and `demo.json`. Times in CSV are ISO 8601 in UTC.
+    `transactions.parquet` (or `.csv`), `labels.csv`, `users.csv`, `contacts.csv` (names and e-mail addresses, which the
+    mapping leaves out), `devices.csv`, `restaurants.csv`, `rates.csv`, `mapping.yaml`, and `truth/` with
+    `fraud.parquet`, `rings.json` and `demo.json`. Times in CSV are ISO 8601 in UTC. Where the settings ask for a mess,
+    a share of the transactions is damaged, and `truth/damage.parquet` says which, and how.
 
     `truth/demo.json` holds transactions after the world's end, as bodies of scoring requests: `history`, of a ring that
     is not among the files, and then `ordinary` and `ring`, the two to score.
@@ -36,16 +38,24 @@ def write(world: World, folder: Path, file_format: Format = "parquet", progress:
     try:
         truth.mkdir(parents=True, exist_ok=True)
         (folder / f"transactions.{'csv' if file_format == 'parquet' else 'parquet'}").unlink(missing_ok=True)
-        with (progress or Silent()).stage("writing", total=8) as advance:
-            if file_format == "parquet":
-                pa.parquet.write_table(world.transactions, transactions, compression="zstd")
-            else:
-                _write_csv(world.transactions, transactions)
-            advance(1)
+        with (progress or Silent()).stage("writing", total=10) as advance:
             files = [transactions]
-            for name, table in _texts(world).items():
+            table = world.transactions
+            (truth / "damage.parquet").unlink(missing_ok=True)
+            if world.settings.mess > 0:
+                from etl.simulator.mess import damage
+
+                table, damaged = damage(table, world.settings.mess, world.settings.seed)
+                files.append(truth / "damage.parquet")
+                pa.parquet.write_table(damaged, files[-1], compression="zstd")
+            if file_format == "parquet":
+                pa.parquet.write_table(table, transactions, compression="zstd")
+            else:
+                _write_csv(table, transactions)
+            advance(1)
+            for name, text in _texts(world).items():
                 files.append(folder / name)
-                _write_csv(table, files[-1])
+                _write_csv(text, files[-1])
                 advance(1)
             files += [folder / "mapping.yaml", truth / "fraud.parquet", truth / "rings.json", truth / "demo.json"]
             files[-4].write_text(
@@ -73,8 +83,10 @@ def mapping(transactions: str) -> dict[str, Any]:
             "occurred_at": {"column": "occurred_at", "timezone": "UTC"},
             "user_id": "user_id",
             **{name: name for name in columns},
+            "amount": {"column": "amount", "negative": "refund"},
             "times": ["account_created_at"],
         },
+        "currencies": {"base": "PEN", "rates": "rates.csv"},
         "labels": {
             "files": "labels.csv",
             "transaction_id": "transaction_id",
@@ -100,8 +112,10 @@ def _texts(world: World) -> dict[str, pa.Table]:
     return {
         "labels.csv": world.labels,
         "users.csv": world.users,
+        "contacts.csv": world.contacts,
         "devices.csv": world.devices,
         "restaurants.csv": world.restaurants,
+        "rates.csv": world.rates,
     }
 
 
@@ -111,7 +125,7 @@ def _write_csv(table: pa.Table, path: Path) -> None:
         column = table[name]
         if pa.types.is_timestamp(column.type):
             column = pc.strftime(column.cast(pa.timestamp("s", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
-        elif name == "amount":
+        elif pa.types.is_floating(column.type) and name == "amount":
             column = column.cast(pa.decimal128(14, 2))
         columns[name] = column
     pa.csv.write_csv(pa.table(columns), path, pa.csv.WriteOptions(quoting_style="needed"))

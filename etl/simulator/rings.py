@@ -1,0 +1,164 @@
+"""The lives of rings: they start all the time, are blocked once enough is known, come back changed, and end."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from etl.simulator.events import Events, unseen
+from etl.simulator.fraud import Scene, Style, Typology
+from etl.simulator.labels import NEVER, reported_at
+from etl.simulator.pools import Flags, Ints
+from etl.simulator.settings import DAY, HOUR, stream
+
+_GOLDEN = 0.6180339887498949
+_GENERATIONS = 4
+_COMES_BACK = 0.65
+_REPORTS_TO_BLOCK_A_DEVICE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """What all rings of a period do, ring by ring.
+
+    Attributes:
+        events: the transactions.
+        typology, ring: by number; -1 for honest transactions of fraudsters' accounts.
+        generation: how many times the ring had been blocked before.
+        reported_at: when the fraud becomes known, seconds since the epoch; `NEVER` where it doesn't.
+    """
+
+    events: Events
+    typology: Ints
+    ring: Ints
+    generation: Ints
+    reported_at: Ints
+
+    def __len__(self) -> int:
+        return len(self.typology)
+
+    def take(self, rows: Ints | Flags) -> "Fraud":
+        """Only these rows, in this order."""
+        others = (self.typology[rows], self.ring[rows], self.generation[rows], self.reported_at[rows])
+        return Fraud(self.events.take(rows), *others)
+
+    @staticmethod
+    def join(parts: "list[Fraud]") -> "Fraud":
+        """All rows of all parts (at least one), one part after the other."""
+        return Fraud(
+            Events.join([part.events for part in parts]),
+            np.concatenate([part.typology for part in parts]),
+            np.concatenate([part.ring for part in parts]),
+            np.concatenate([part.generation for part in parts]),
+            np.concatenate([part.reported_at for part in parts]),
+        )
+
+
+def commit(scene: Scene, typologies: tuple[Typology, ...], transactions: int) -> Fraud | None:
+    """Makes rings of each typology until its share of so many transactions is reached; None where none is wanted.
+
+    Each typology gets at least one ring, as long as a tiny world has room for one more. Starts are spread evenly
+    from before the first day to the last, so that some rings are at work when the period begins and some when it
+    ends; what lies outside is cut off. A drifting world has more starts of some typologies early, of others late.
+    """
+    parts: list[Fraud] = []
+    made = 0
+    for number, typology in enumerate(typologies):
+        if made >= transactions:
+            break
+        rng = stream(scene.settings.seed, f"fraud:{typology.name}")
+        rings = _rings(rng, scene, typology, number, len(parts), transactions * typology.share)
+        made += sum(int((ring.ring >= 0).sum()) for ring in rings)
+        parts += rings
+    return Fraud.join(parts) if parts else None
+
+
+def _rings(
+    rng: np.random.Generator, scene: Scene, typology: Typology, number: int, first: int, budget: float
+) -> list[Fraud]:
+    settings = scene.settings
+    early = min(typology.lasts, settings.days) * DAY // 2
+    span = settings.ends - settings.begins + early
+    turn, made, misses = rng.random(), 0, 0
+    rings: list[Fraud] = []
+    # Where a tiny world has nobody to steal from, there is an end to trying.
+    while misses < 100 and (not rings or made + made / len(rings) / 2 < budget):
+        turn = (turn + _GOLDEN) % 1.0  # the golden ratio spreads any number of starts evenly
+        start = settings.begins - early + int(turn * span)
+        if rng.random() >= _chance(scene, typology, start):
+            continue
+        life = _life(rng, scene, typology, number, first + len(rings), start)
+        inside = (life.events.time >= settings.begins) & (life.events.time < settings.ends)
+        if (inside & (life.ring >= 0)).any():
+            rings.append(life.take(inside))
+            made += int((rings[-1].ring >= 0).sum())
+        else:
+            misses += 1
+    return rings
+
+
+def _chance(scene: Scene, typology: Typology, start: int) -> float:
+    """How likely a ring of the typology starts at a time, relative to when it is most likely."""
+    drift, passed = scene.settings.drift, float(scene.settings.passed(np.array(start)))
+    if typology.late and passed < min(0.5, drift):
+        return 0.0
+    slope = drift * typology.trend
+    return (1 + slope * (2 * passed - 1)) / (1 + abs(slope))
+
+
+def _life(rng: np.random.Generator, scene: Scene, typology: Typology, number: int, ring: int, start: int) -> Fraud:
+    """All that one ring does: until it ends, or until it is blocked and doesn't come back."""
+    settings = scene.settings
+    lives: list[Fraud] = []
+    for generation in range(_GENERATIONS):
+        drifted = settings.drift * float(settings.passed(np.array(start)))
+        events, is_fraud = typology.make(rng, scene, start, Style.draw(rng, drifted, generation))
+        events = unseen(rng, events)
+        if lives:
+            events = _old_address(rng, events, lives[-1].events)
+        reports = reported_at(rng, events.time, np.full(len(events), typology.reported_after), typology.never_reported)
+        reports = np.where(is_fraud, reports, NEVER)
+        refused = _refused(rng, events, reports)
+        life = Fraud(
+            events,
+            np.where(is_fraud, number, -1),
+            np.where(is_fraud, ring, -1),
+            np.full(len(events), generation),
+            reports,
+        )
+        lives.append(life.take(~refused))
+        # A ring learns that it is known when it is first refused.
+        if not refused.any() or rng.random() >= _COMES_BACK:
+            break
+        start = int(events.time[refused].min()) + int(rng.uniform(1, 6) * DAY)
+        if start >= settings.ends:
+            break
+    return Fraud.join(lives)
+
+
+def _old_address(rng: np.random.Generator, events: Events, before: Events) -> Events:
+    """Whoever comes back has new devices and accounts, but at times the old line."""
+    left = before.address[before.address >= 0]
+    if not len(left) or rng.random() < 0.5:
+        return events
+    old = rng.random(len(events)) < 0.12
+    return replace(events, address=np.where(old, rng.choice(left, len(events)), events.address))
+
+
+def _refused(rng: np.random.Generator, events: Events, reports: Ints) -> Flags:
+    """Which transactions never happen, as their account or device was blocked by what was reported of earlier ones.
+
+    An account is blocked some hours after its first report, a device after its second.
+    """
+    blocked_at = np.where(reports == NEVER, np.iinfo(np.int64).max, reports + rng.integers(2 * HOUR, 36 * HOUR))
+    refused = np.zeros(len(events), np.bool_)
+    of_user: dict[int, list[int]] = {}
+    of_device: dict[int, list[int]] = {}
+    for row in np.argsort(events.time, kind="stable").tolist():
+        user, device, time = int(events.user[row]), int(events.device[row]), int(events.time[row])
+        known = sum(at <= time for at in of_device.get(device, ()))
+        refused[row] = any(at <= time for at in of_user.get(user, ())) or known >= _REPORTS_TO_BLOCK_A_DEVICE
+        if not refused[row]:
+            of_user.setdefault(user, []).append(int(blocked_at[row]))
+            if device >= 0:
+                of_device.setdefault(device, []).append(int(blocked_at[row]))
+    return refused
