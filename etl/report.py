@@ -13,12 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.contract import CheckedRows
+from etl.histogram import Histogram
 from etl.profile import Profile
 from etl.quarantine import QuarantinedRow
 from etl.reasons import Reason
 from etl.refusals import Refusals
 from etl.steps import Step
 from graph.errors import QuipuError
+from graph.records import DAY
 from graph.store import Outcome
 
 
@@ -28,6 +30,8 @@ class Unbalanced(QuipuError):
 
 EXAMPLES = 3
 """Rows shown for each reason."""
+SHOWN = 32
+"""Characters shown of an offending value: enough to see what is wrong with it, too few for a life story."""
 
 
 @dataclass
@@ -79,8 +83,8 @@ class Tally:
                 hint="this is a fault in Quipu; please report it",
             )
 
-    def as_dict(self) -> dict[str, Any]:
-        """For machines."""
+    def as_dict(self, private: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """For machines; values of the columns `private` are left out of the examples."""
         return {
             "read": self.read,
             "loaded": self.loaded,
@@ -89,6 +93,13 @@ class Tally:
             "newly_quarantined": self.newly_quarantined,
             "outside_window": self.outside,
             "reasons": dict(self.reasons.most_common()),
+            "examples": {
+                reason: [
+                    {"file": row.file, "row": row.row, "column": row.column, "value": shown_value(row, private)}
+                    for row in rows
+                ]
+                for reason, rows in self.examples.items()
+            },
         }
 
 
@@ -148,6 +159,17 @@ class Outlier:
     z: float
     iqr: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "transaction_id": self.transaction_id,
+            "amount": self.amount / 100,
+            "median": self.median / 100,
+            "group": self.group,
+            "z": round(self.z, 1),
+            "iqr": round(self.iqr, 1),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class OutlierCounts:
@@ -163,6 +185,10 @@ class OutlierCounts:
     marked: int
     worst: tuple[Outlier, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {"judged": self.judged, "marked": self.marked, "worst": [outlier.as_dict() for outlier in self.worst]}
+
 
 @dataclass
 class LoadReport:
@@ -177,6 +203,8 @@ class LoadReport:
         new_entities: entities that the load brought, by type.
         number: of the load in the ledger; None for a dry run.
         private: source columns whose values no report may show (those that the mapping pseudonymises).
+        days: accepted rows by day (UTC), counted from 1970.
+        amounts: of accepted rows, in hundredths, by currency (`""` where none is named).
         steps: values of accepted rows that cleaning changed, by source column and step.
         imputed: values filled in, by the name of the value in the mapping.
         outliers: None where they were not looked for.
@@ -200,6 +228,8 @@ class LoadReport:
     new_entities: dict[str, int] = field(default_factory=dict)
     number: int | None = None
     private: frozenset[str] = frozenset()
+    days: Counter[int] = field(default_factory=Counter)
+    amounts: dict[str, Histogram] = field(default_factory=dict)
     steps: Counter[tuple[str, Step]] = field(default_factory=Counter)
     imputed: Counter[str] = field(default_factory=Counter)
     outliers: OutlierCounts | None = None
@@ -234,6 +264,22 @@ class LoadReport:
         first, last = int(occurred.min()), int(occurred.max())
         self.first_at = first if self.first_at is None else min(first, self.first_at)
         self.last_at = last if self.last_at is None else max(last, self.last_at)
+        self._note_days(occurred)
+        self._note_amounts(table)
+
+    def _note_days(self, occurred: NDArray[np.int64]) -> None:
+        first = int(occurred.min()) // DAY
+        rows = np.bincount(occurred // DAY - first)
+        self.days.update({first + int(day): int(rows[day]) for day in np.flatnonzero(rows)})
+
+    def _note_amounts(self, table: pa.Table) -> None:
+        amounts = table.column("amount").to_numpy()
+        codes = table.column("currency").combine_chunks().dictionary_encode()
+        names = [*codes.dictionary.to_pylist(), ""]
+        which = codes.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+        for place in np.unique(which).tolist():
+            mine = amounts if len(names) == 1 else amounts[which == place]
+            self.amounts.setdefault(names[place], Histogram()).add(mine)
 
     def prove(self) -> None:
         """Checks that all rows add up.
@@ -251,22 +297,37 @@ class LoadReport:
         """For machines: transactions' outcomes at the top, everything else below names of its own."""
         rows = self.transactions.read
         return {
+            "number": self.number,
             "mapping": self.mapping,
             "files": self.files,
             "dry_run": self.dry_run,
             "started_at": datetime.fromtimestamp(self.started_at, UTC).isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(rows / self.seconds) if self.seconds > 0 else None,
-            **self.transactions.as_dict(),
+            **self.transactions.as_dict(self.private),
             "labels": self.labels.as_dict(),
-            "label_files": self.label_files.as_dict(),
-            "attributes": {entity: tally.as_dict() for entity, tally in self.attributes.items()},
+            "label_files": self.label_files.as_dict(self.private),
+            "attributes": {entity: tally.as_dict(self.private) for entity, tally in self.attributes.items()},
             "first_occurred_at": _iso(self.first_at),
             "last_occurred_at": _iso(self.last_at),
             "new_entities": self.new_entities,
             "missing": {name: round(n / self.accepted, 6) for name, n in sorted(self.missing.items()) if n},
             "unreadable": dict(self.unreadable),
+            "accepted": self.accepted,
+            "days": {_day(day): rows for day, rows in sorted(self.days.items())},
+            "amounts": {currency: _amounts(found) for currency, found in sorted(self.amounts.items())},
+            "steps": self._steps(),
+            "imputed": dict(self.imputed.most_common()),
+            "outliers": self.outliers.as_dict() if self.outliers else None,
+            "profile": self.profile.as_dict() if self.profile else None,
         }
+
+    def _steps(self) -> dict[str, dict[str, int]]:
+        steps: dict[str, dict[str, int]] = {}
+        for (column, step), values in self.steps.most_common():
+            if values:
+                steps.setdefault(column, {})[step.value] = values
+        return steps
 
 
 def _few_of_each(refusals: Refusals, known: Mapping[str, Sequence[QuarantinedRow]]) -> list[QuarantinedRow]:
@@ -279,6 +340,33 @@ def _few_of_each(refusals: Refusals, known: Mapping[str, Sequence[QuarantinedRow
             positions = np.flatnonzero(refusals.place == place)[: 4 * EXAMPLES]
             found += refusals.quarantined(positions, [(reason, columns)] * len(positions))
     return found
+
+
+def shown_value(row: QuarantinedRow, private: frozenset[str]) -> str | None:
+    """What a report may show of the value for which a row was refused; None where that is nothing.
+
+    A line that could not be taken apart may hold anything, so it is never shown.
+    """
+    if row.reason == Reason.BROKEN_ROW or private & set(row.column.split(", ")):
+        return None
+    return row.value if len(row.value) <= SHOWN else row.value[: SHOWN - 1] + "…"
+
+
+def _amounts(found: Histogram) -> dict[str, Any]:
+    """An amount's figures in units of its currency."""
+    return {
+        "rows": found.count,
+        "zeros": found.zeros,
+        "sum": found.total / 100,
+        "median": found.quantile(0.5) / 100,
+        "p99": found.quantile(0.99) / 100,
+        "largest": found.quantile(1) / 100,
+        "bars": [{**bar, "from": bar["from"] / 100, "to": bar["to"] / 100} for bar in found.bars()],
+    }
+
+
+def _day(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY / 1e6, UTC).date().isoformat()
 
 
 def _iso(at: int | None) -> str | None:
