@@ -26,8 +26,8 @@ DAMAGE = pa.schema(
     ]
 )
 """One damage: the clean transaction's id; the row (from 0) in the messy file; the column, empty where it is the whole
-row; the kind of damage; a `Fate`, and the `Reason` of a quarantined row; the value before and after, null where there is
-none. Two damages of one row have two lines; where one of them puts the row in quarantine, both say so.
+row; the kind of damage; a `Fate`, and the `Reason` of a quarantined row; the value before and after, null where there
+is none. Two damages of one row have two lines; where one of them puts the row in quarantine, both say so.
 """
 
 _AGAIN, _RESENT, _CONFLICT, _BROKEN = "exact_duplicate", "resent_duplicate", "conflicting_duplicate", "broken_line"

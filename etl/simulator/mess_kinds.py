@@ -169,7 +169,7 @@ def _whole_seconds(rows: Rows, column: str) -> Flags:
 
 def _after_the_twelfth(rows: Rows, column: str) -> Flags:
     """Day-first dates that cannot be read month-first."""
-    days = pc.day(pa.array(rows.times(column)).view(pa.timestamp("us"))).to_numpy()
+    days: Ints = pc.day(pa.array(rows.times(column)).view(pa.timestamp("us"))).to_numpy()
     return _whole_seconds(rows, column) & (days > 12)
 
 
@@ -230,8 +230,8 @@ def _signed_currency(rows: Rows, _column: str) -> Flags:
     """Amounts not below zero in a currency that has a sign of its own."""
     if "currency" not in rows.texts.column_names:
         return np.zeros(len(rows), np.bool_)
-    result: Flags = np.isin(rows.text("currency").astype(str), list(_SIGNS)) & (rows.cents() >= 0)
-    return result
+    known: Flags = np.isin(rows.text("currency").astype(str), list(_SIGNS))
+    return known & _not_negative(rows, "amount")
 
 
 def _not_negative(rows: Rows, _column: str) -> Flags:

@@ -16,6 +16,8 @@ from graph.errors import InputError
 from graph.progress import Progress, Silent
 
 Format = Literal["parquet", "csv"]
+_BROKEN_LINES = 0.05
+"""Broken lines of a messy CSV file, as a share of the rows that are damaged."""
 _HEADER = "# Made by `quipu simulate`. Load it with `quipu ingest mapping.yaml`; truth/ is for judging models only.\n"
 
 
@@ -40,27 +42,22 @@ def write(world: World, folder: Path, file_format: Format = "parquet", progress:
         (folder / f"transactions.{'csv' if file_format == 'parquet' else 'parquet'}").unlink(missing_ok=True)
         with (progress or Silent()).stage("writing", total=10) as advance:
             files = [transactions]
-            table = world.transactions
             (truth / "damage.parquet").unlink(missing_ok=True)
             if world.settings.mess > 0:
-                from etl.simulator.mess import damage
-
-                table, damaged = damage(table, world.settings.mess, world.settings.seed)
                 files.append(truth / "damage.parquet")
-                pa.parquet.write_table(damaged, files[-1], compression="zstd")
-            if file_format == "parquet":
-                pa.parquet.write_table(table, transactions, compression="zstd")
+                pa.parquet.write_table(_write_messy(world, transactions), files[-1], compression="zstd")
             else:
-                _write_csv(table, transactions)
+                _write_table(world.transactions, transactions)
             advance(1)
             for name, text in _texts(world).items():
                 files.append(folder / name)
                 _write_csv(text, files[-1])
                 advance(1)
             files += [folder / "mapping.yaml", truth / "fraud.parquet", truth / "rings.json", truth / "demo.json"]
-            files[-4].write_text(
-                _HEADER + yaml.safe_dump(mapping(transactions.name), sort_keys=False, allow_unicode=True), "utf-8"
-            )
+            described = mapping(transactions.name)
+            if world.settings.mess > 0:
+                described["quarantine"] = {"limit": min(1.0, round(0.05 + world.settings.mess, 6))}
+            files[-4].write_text(_HEADER + yaml.safe_dump(described, sort_keys=False, allow_unicode=True), "utf-8")
             pa.parquet.write_table(world.truth, files[-3], compression="zstd")
             advance(1)
             files[-2].write_text(json.dumps(world.rings, indent=1), "utf-8")
@@ -117,6 +114,23 @@ def _texts(world: World) -> dict[str, pa.Table]:
         "restaurants.csv": world.restaurants,
         "rates.csv": world.rates,
     }
+
+
+def _write_messy(world: World, path: Path) -> pa.Table:
+    """Writes the transactions in a damaged form; returns the damage."""
+    from etl.simulator.mess import break_lines, damage
+
+    share, seed = world.settings.mess, world.settings.seed
+    messy, damaged = damage(world.transactions, share, seed)
+    _write_table(messy, path)
+    return break_lines(path, damaged, share * _BROKEN_LINES, seed) if path.suffix == ".csv" else damaged
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    if path.suffix == ".csv":
+        _write_csv(table, path)
+    else:
+        pa.parquet.write_table(table, path, compression="zstd")
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
