@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from graph.progress import Silent
+from tests.postgres import postgres, postgres_server, worker_name  # noqa: F401 (fixtures)
 
 # The first example compiles; a deadline would measure the compiler.
 hypothesis.settings.register_profile("quipu", deadline=None)

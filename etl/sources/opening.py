@@ -5,7 +5,7 @@ from pathlib import Path
 from etl.mapping import AttributeFiles, LabelFiles, Source
 from etl.sources.files import expand, open_file
 from etl.sources.rows import Rows
-from graph.errors import InputError
+from etl.sources.sql import SqlRows
 
 Part = Source | LabelFiles | AttributeFiles
 """A part of a mapping that says where rows are."""
@@ -20,8 +20,9 @@ def open_rows(source: Part, folder: Path, since: str | None = None) -> list[Rows
             where None.
 
     Raises:
-        InputError: a file is missing or damaged, or the database cannot be read.
+        InputError: a file is missing or damaged, or the database's URL, query or watermark is wrong.
+        SourceUnavailable: the database cannot be reached.
     """
     if source.sql is not None:
-        raise InputError("databases cannot be read yet", hint=f"watermark {since}")
+        return [SqlRows(source.sql, since)]
     return [open_file(path) for path in expand(source.files or (), folder)]
