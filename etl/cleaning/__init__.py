@@ -4,13 +4,13 @@ Every function takes an Arrow array and works on all of it at once. What a value
 depend on the other values of its batch, nor on whether it came as text (CSV) or typed (Parquet).
 """
 
-from etl.cleaning.money import Amounts, amounts
 from etl.cleaning.columns import MAX_TEXT, Text, as_text, column_of, nulls, too_long
 from etl.cleaning.currency import currencies
-from etl.cleaning.keys import address_ranges, categories, composite, identifiers, ids, keys_of
+from etl.cleaning.keys import address_ranges, categories, composite, identifiers, ids, keys_of, texts
 from etl.cleaning.labels import FRAUD, GENUINE, UNLABELLED, UNREADABLE, label_values
-from etl.cleaning.numeric import MAX_AMOUNT, Parsed, hundredths, numbers
 from etl.cleaning.moments import EARLIEST, parse_time, seconds_since, times
+from etl.cleaning.money import Amounts, amounts
+from etl.cleaning.numeric import MAX_AMOUNT, Parsed, hundredths, numbers
 
 __all__ = [
     "EARLIEST",
@@ -39,6 +39,7 @@ __all__ = [
     "numbers",
     "parse_time",
     "seconds_since",
+    "texts",
     "times",
     "too_long",
 ]

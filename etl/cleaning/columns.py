@@ -43,6 +43,25 @@ def column_of(table: pa.Table, name: str) -> pa.Array:
 
 def as_text(array: pa.Array) -> pa.Array:
     """Any column as trimmed text; whole floats without `.0`, NaN as null, bytes that are not UTF-8 replaced."""
+    text = as_written(array)
+    return pc.utf8_trim_whitespace(text) if is_text(array) else text
+
+
+def is_text(array: pa.Array) -> bool:
+    """Whether a column came as text or bytes, rather than typed."""
+    kind = array.type
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def as_written(array: pa.Array) -> pa.Array:
+    """As `as_text`, with the blanks at the ends that text has."""
     kind = array.type
     if pa.types.is_floating(kind):
         values = pc.cast(array, pa.float64())
@@ -53,14 +72,11 @@ def as_text(array: pa.Array) -> pa.Array:
     if pa.types.is_decimal(kind):
         return pc.replace_substring_regex(pc.cast(array, pa.string()), r"\.0+$", "")
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        text = pa.array([None if v is None else v.decode("utf-8", "replace") for v in array.to_pylist()], pa.string())
-        return pc.utf8_trim_whitespace(text)
+        return pa.array([None if v is None else v.decode("utf-8", "replace") for v in array.to_pylist()], pa.string())
     if pa.types.is_nested(kind):
         plain = [None if v is None else json.dumps(v, default=str, sort_keys=True) for v in array.to_pylist()]
         return pa.array(plain, pa.string())
-    text = pc.cast(array, pa.string())
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return pc.utf8_trim_whitespace(text) if is_text else text
+    return pc.cast(array, pa.string())
 
 
 def nulls(array: pa.Array) -> NDArray[np.bool_]:
@@ -71,7 +87,20 @@ def nulls(array: pa.Array) -> NDArray[np.bool_]:
 
 def too_long(text: pa.Array) -> NDArray[np.bool_]:
     """Where text has more than `MAX_TEXT` characters."""
-    result: NDArray[np.bool_] = pc.fill_null(pc.greater(pc.utf8_length(text), MAX_TEXT), False).to_numpy(
-        zero_copy_only=False
-    )
+    return mask(pc.greater(pc.utf8_length(text), MAX_TEXT))
+
+
+def mask(array: pa.Array) -> NDArray[np.bool_]:
+    """A Boolean array as a mask; null is false."""
+    result: NDArray[np.bool_] = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
     return result
+
+
+def matches(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Where text matches a regular expression (RE2)."""
+    return mask(pc.match_substring_regex(text, pattern))
+
+
+def noted(steps: dict[Step, NDArray[np.bool_]]) -> dict[Step, NDArray[np.bool_]]:
+    """The steps that touched any row."""
+    return {step: rows for step, rows in steps.items() if rows.any()}
