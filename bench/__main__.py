@@ -24,7 +24,10 @@ BENCHES = {
     "service": "the full scoring path beside an endpoint that does nothing",
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
+    "world": "the simulator: how hard its worlds are, and how quickly they are made",
 }
+NEEDS_NO_DATA = {"world"}
+"""Benchmarks that do without the Handbook's transactions."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(names: Sequence[str], args: argparse.Namespace) -> int:
     work = Workspace(args.data.resolve(), args.work.resolve(), scores=args.scores)
-    work.files()
+    if not NEEDS_NO_DATA.issuperset(names):
+        work.files()
     about = machine()
     sections: list[Section] = []
     for number, name in enumerate(names, 1):

@@ -12,7 +12,7 @@ NO_REPORT, CHARGEBACK, CUSTOMER_REPORT, DISPUTE_WON = range(4)
 GENUINE_AFTER = 14 * DAY
 NEVER = -1
 """Time of a report that never comes."""
-DISPUTED = 0.0012
+DISPUTED = 0.0008
 """Share of genuine transactions that are disputed all the same: forgotten, regretted, or not recognised."""
 WON = 0.6
 """Share of those disputes that the restaurant wins, so that the transaction is genuine again."""

@@ -100,8 +100,8 @@ def collusive_restaurant(rng: np.random.Generator, scene: Scene, start: int, sty
     device = np.where(known, people.device_at(rng, safe, time), own_device[stranger])
     # Some of the cards are keyed in by the house itself.
     keyed, seat = rng.random(len(user)), np.full(len(user), place)
-    device = np.where(keyed < 0.3, people.devices.at(people.tablets + seat, time), device)
-    address = np.where(keyed < 0.45, people.lines.at(people.wifi + seat, time), address)
+    device = np.where(keyed < 0.4, people.devices.at(people.tablets + seat, time), device)
+    address = np.where(keyed < 0.55, people.lines.at(people.wifi + seat, time), address)
     return _all(purchases(rng, scene, style, user, time, device, address, np.full(len(user), place)))
 
 
@@ -145,11 +145,11 @@ def rotating_ring(rng: np.random.Generator, scene: Scene, start: int, style: Sty
 
 def refund_abuse(rng: np.random.Generator, scene: Scene, start: int, style: Style) -> Deeds:
     """A few accounts, some of them real guests', that order and then claim their money back, again and again."""
-    city, length, count = scene.city(rng), int(rng.uniform(20, 45) * DAY), int(rng.integers(2, 7))
+    city, length, count = scene.city(rng), int(rng.uniform(20, 45) * DAY), int(rng.integers(3, 8))
     guests = scene.established(rng, int(rng.integers(0, count)), start, city)
     new = scene.accounts.open(openings(rng, count - len(guests), start, length), city)
     members = np.concatenate([guests, new])
-    each = times_each(rng, count, 4, 9, style.pace)
+    each = times_each(rng, count, 5, 11, style.pace)
     user, time = spread(rng, scene, members, start, length, each, style.night)
     known = user < len(scene.people)
     safe = np.where(known, user, 0)
@@ -160,7 +160,7 @@ def refund_abuse(rng: np.random.Generator, scene: Scene, start: int, style: Styl
     address = np.where(rng.random(len(user)) < style.mobile, _nat(rng, scene, city, len(user)), address)
     bought = purchases(rng, scene, style, user, time, device, address, targets(rng, scene, city, len(user), 0.3), 1.3)
     bought = replace(bought, kind=rng.choice([DELIVERY, DEPOSIT, GIFT_CARD], len(user), p=[0.75, 0.2, 0.05]))
-    claimed = (rng.random(len(user)) < 0.65) & (bought.cents > 0)
+    claimed = (rng.random(len(user)) < 0.75) & (bought.cents > 0)
     refunds = paid_back(rng, bought.take(claimed), 1_800, 0.6 * DAY)
     # One of them writes most claims, for all.
     desk, together = scene.devices.take(1)[0], rng.random(len(refunds)) < 0.6
@@ -203,9 +203,9 @@ TYPOLOGIES = (
     Typology("device_ring", 0.22, 21, device_ring, 12.0, 0.08, trend=-0.6),
     Typology("account_takeover", 0.17, 9, account_takeover, 6.0, 0.03, trend=0.2),
     Typology("card_testing", 0.09, 2, card_testing, 5.0, 0.1, trend=-0.3),
-    Typology("collusive_restaurant", 0.13, 49, collusive_restaurant, 20.0, 0.14),
-    Typology("refund_abuse", 0.07, 50, refund_abuse, 24.0, 0.25, late=True),
-    Typology("synthetic_identity", 0.09, 90, synthetic_identity, 22.0, 0.2, trend=0.3),
+    Typology("collusive_restaurant", 0.13, 49, collusive_restaurant, 15.0, 0.1),
+    Typology("refund_abuse", 0.07, 50, refund_abuse, 16.0, 0.2, late=True),
+    Typology("synthetic_identity", 0.09, 90, synthetic_identity, 18.0, 0.15, trend=0.3),
     Typology("two_hop_ring", 0.1, 60, two_hop_ring, 18.0, 0.1, trend=0.4),
     Typology("rotating_ring", 0.13, 20, rotating_ring, 12.0, 0.08, trend=0.7),
 )
