@@ -1,28 +1,36 @@
 """Loading: rows of a mapped source into a store, each with one outcome, as often as one likes.
 
-Two passes over the source. The first only reads and checks: if more rows would be refused than the
-mapping allows, nothing is changed. The second writes, batch by batch: refused rows to quarantine, then
-transactions, then their labels. Every step is idempotent, so a load that was killed is simply run again.
+Two passes. The first only reads and checks: if more rows would be refused than the mapping allows, nothing is changed.
+The second writes what the first has kept, batch by batch: refused rows to quarantine, then transactions, then their
+labels, and last the watermark from which the next load reads on. Every step is idempotent, so a load that was killed
+is simply run again.
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from etl.ahead import ahead
 from etl.contract import CheckedRows, Clock, Window
+from etl.imputation import Imputer
 from etl.inference import Silence
 from etl.mapping import Mapping
+from etl.outliers import mark_outliers
+from etl.profile import profile
 from etl.quarantine import Ledger, QuarantinedRow, sidecar
 from etl.reasons import Reason
 from etl.report import LoadReport, Tally
 from etl.sources import CHUNK_ROWS
-from etl.streams import Plan, Stream, Survey, plan, survey, transaction_stream
+from etl.streams import Plan, Stream, plan, transaction_stream
+from etl.survey import Survey, enforce, survey
+from etl.watermarks import Watermarks, reached
 from etl.writing import FactWriter
-from graph.progress import Advance, Progress, Silent
+from graph.progress import Progress, Silent
 from graph.records import SECOND
 from graph.settings import settings
 from graph.store import Store
@@ -42,35 +50,49 @@ def load(
 ) -> LoadReport:
     """Loads what a mapping names into a store.
 
+    A query with a watermark is read from where the last load of this mapping ended. A load that reads with `since` or
+    `until` moves the watermark no further than up to the first row that it left out.
+
     Args:
-        files: transaction files to read instead of those that the mapping names.
+        files: transaction files to read instead of those (or of the query) that the mapping names.
         since, until: only transactions that occurred in [since, until), and of label files only labels that
             became known in it; microseconds UTC.
         dry_run: read, check and count only. Transactions that the store has count as duplicates, whatever they
-            say; everything else that would be written counts as loaded.
+            say; everything else that would be written counts as loaded. Moves no watermark.
         now: the present, microseconds UTC; later transactions are refused. The clock's where None.
         batch_rows: most rows checked and written at a time.
 
     Raises:
-        MappingError: the mapping does not fit the files.
+        MappingError: the mapping does not fit its sources.
         LimitExceeded: too many rows are unusable; nothing was changed.
-        InputError: a file is missing or damaged.
+        InputError: a file is missing or damaged, or a database refuses the query.
         StoreError: the store failed; what was written stays, and the load can be run again.
     """
     progress = progress or Silent()
     started = time.monotonic()
-    planned = plan(mapping, files, clock(now), Window(since, until))
-    unmapped = frozenset() if mapping.transaction.currency else frozenset({"currency"})
-    report = LoadReport(mapping.name, [str(file.path) for file in planned.transactions.files], dry_run, unmapped)
     limit = mapping.quarantine.limit
-    if dry_run:
-        survey(planned, limit, batch_rows, progress, lambda stream, checked: _count(stream, checked, store, report))
-        report.seconds = time.monotonic() - started
-        report.prove()
-    else:
-        needed = limit < 1 or (mapping.label is not None and mapping.label.genuine_after is not None)
-        found = survey(planned, limit, batch_rows, progress) if needed else Survey(kept=None)
-        _write(mapping, planned, found, store, report, batch_rows, progress, started)
+    planned = plan(mapping, files, clock(now), Window(since, until), reached(sidecar(store.url), mapping, store))
+    report = LoadReport(
+        mapping.name,
+        [rows.name for rows in planned.transactions.sources],
+        dry_run,
+        frozenset() if mapping.transaction.currency else frozenset({"currency"}),
+        private=private_columns(mapping),
+    )
+    imputer = Imputer(mapping, store)
+    found = survey(planned, limit, batch_rows, progress, imputer.observe)
+    try:
+        transactions = found.kinds["transaction"]
+        transactions.reasons += imputer.resolve()
+        enforce(limit, "transaction", transactions)
+        if dry_run:
+            _count(planned, found, imputer, store, report)
+            report.seconds = time.monotonic() - started
+            report.prove()
+        else:
+            _write(mapping, planned, found, imputer, store, report, progress, started)
+    finally:
+        found.close()
     return report
 
 
@@ -88,8 +110,8 @@ def read_transactions(
         For each batch, a table with the columns of `graph.records.transaction_columns`, and the rows refused.
 
     Raises:
-        MappingError: the mapping does not fit the files.
-        InputError: a file is missing or damaged.
+        MappingError: the mapping does not fit its source.
+        InputError: a file is missing or damaged, or a database refuses the query.
     """
     _, stream = transaction_stream(mapping, files, clock(now))
     with (progress or Silent()).stage("reading transactions", total=stream.rows) as advance:
@@ -103,11 +125,25 @@ def clock(now: int | None = None) -> Clock:
     return Clock(present, settings().future_tolerance * SECOND)
 
 
-def silence(mapping: Mapping, store: Store, newest: int | None) -> Silence | None:
-    """What infers genuine labels, where the mapping asks for it and there is a newest moment."""
-    if mapping.label is None or mapping.label.genuine_after is None or newest is None:
-        return None
-    return Silence(store, mapping.label.genuine_after, newest)
+def private_columns(mapping: Mapping) -> frozenset[str]:
+    """The source columns whose values nobody but the quarantine may show."""
+    columns: list[str] = []
+    for entity, own in {
+        "transaction_id": mapping.transaction.transaction_id,
+        **mapping.transaction.entity_columns(),
+    }.items():
+        if mapping.pseudonymised(entity):
+            columns += own
+            about = mapping.attributes.get(entity)
+            columns += about.key if about else ()
+    if mapping.labels is not None and mapping.pseudonymised("transaction_id"):
+        columns += mapping.labels.transaction_id
+    return frozenset(columns)
+
+
+def conflict_reason(kind: str) -> Reason:
+    """Why the store refuses a row of this kind that it has with other content."""
+    return Reason.CONFLICTING_LABEL if kind == "label" else Reason.CONFLICTING_DUPLICATE
 
 
 def _tally(report: LoadReport, kind: str) -> Tally:
@@ -118,94 +154,115 @@ def _tally(report: LoadReport, kind: str) -> Tally:
     return report.attributes.setdefault(kind.partition(":")[2], Tally())
 
 
-def _count(stream: Stream, checked: CheckedRows, store: Store, report: LoadReport) -> None:
-    """Counts a batch as a dry run sees it."""
-    tally = _tally(report, stream.kind)
-    tally.note(checked)
-    known = 0
-    if stream.kind == "transaction":
-        report.note(checked.table, checked.unreadable)
-        ids = checked.table.column("transaction_id").to_pylist()
-        numbered = store.sequence_numbers(ids)
-        known = sum(id_ in numbered for id_ in ids)
-        if checked.labels is not None:
-            unusable = checked.labels.unreadable()
-            usable = int((checked.labels.value >= 0).sum())
-            report.labels.found += usable + unusable.total()
-            report.labels.loaded += usable
-            report.labels.unusable += unusable
-            report.labels.unlabelled += len(checked.labels.value) - usable - unusable.total()
-    tally.duplicates += known
-    tally.loaded += checked.table.num_rows - known
+def _count(planned: Plan, found: Survey, imputer: Imputer, store: Store, report: LoadReport) -> None:
+    """The second pass of a dry run."""
+    for stream in planned.streams():
+        tally = _tally(report, stream.kind)
+        for kept in found.kinds[stream.kind].kept:
+            checked, imputed = imputer.fill(kept)
+            tally.note(checked)
+            known = 0
+            if stream.kind == "transaction":
+                report.note(checked.table, checked.unreadable, checked.steps, imputed)
+                ids = checked.table.column("transaction_id").to_pylist()
+                numbered = store.sequence_numbers(ids)
+                known = sum(id_ in numbered for id_ in ids)
+                _count_labels(checked, report)
+            tally.duplicates += known
+            tally.loaded += checked.table.num_rows - known
+
+
+def _count_labels(checked: CheckedRows, report: LoadReport) -> None:
+    if checked.labels is None:
+        return
+    unusable = checked.labels.unreadable()
+    usable = int((checked.labels.value >= 0).sum())
+    report.labels.found += usable + unusable.total()
+    report.labels.loaded += usable
+    report.labels.unusable += unusable
+    report.labels.unlabelled += len(checked.labels.value) - usable - unusable.total()
 
 
 def _write(
     mapping: Mapping,
     planned: Plan,
     found: Survey,
+    imputer: Imputer,
     store: Store,
     report: LoadReport,
-    size: int,
     progress: Progress,
     started: float,
 ) -> None:
-    """The second pass."""
+    """The second pass of a load."""
     with Ledger(sidecar(store.url)) as ledger:
-        number = ledger.begin(mapping.name)
+        report.number = ledger.begin(mapping.name)
         try:
             store.extend_schema(planned.layout.schema)
-            before = store.status()
-            writer = FactWriter(mapping, store, report, silence(mapping, store, found.newest))
-            for stream in _in_order(planned, writer):
-                total = found.rows.get(stream.kind, stream.rows)
-                with progress.stage(f"loading {stream.name}", total=total) as advance:
-                    for checked in _again(stream, found, size, advance):
-                        _write_batch(mapping, stream, checked, writer, ledger, _tally(report, stream.kind))
-            after = store.status()
+            before, counts = store.watermark(), store.status()
+            after = mapping.label.genuine_after if mapping.label else None
+            silence = Silence.of(store, ledger, mapping.name, after, found.newest)
+            writer = _Writer(
+                mapping, ledger, imputer, FactWriter(mapping, store, report, silence), Watermarks(ledger, mapping)
+            )
+            for stream in _in_order(planned, asked=after is not None):
+                kind = found.kinds[stream.kind]
+                with progress.stage(f"loading {stream.name}", total=kind.read) as advance:
+                    for checked in ahead(iter(kind.kept)):
+                        writer.write(stream, checked)
+                        advance(checked.refusals.read())
+            report.labels.inferred += silence.ripen()
             report.new_entities = {
-                name.removeprefix("entities:"): count - before.get(name, 0)
-                for name, count in after.items()
+                name.removeprefix("entities:"): count - counts.get(name, 0)
+                for name, count in store.status().items()
                 if name.startswith("entities:")
             }
+            with progress.stage("looking at what came in"):
+                report.outliers = mark_outliers(mapping, store, ledger)
+                report.profile = profile(store, before)
             report.seconds = time.monotonic() - started
             report.prove()
         except BaseException:
-            ledger.finish(number, "failed")
+            ledger.finish(report.number, "failed")
             raise
-        ledger.finish(number, "done", report.as_dict())
+        ledger.finish(report.number, "done", report.as_dict())
 
 
-def _in_order(planned: Plan, writer: FactWriter) -> list[Stream]:
-    """Label files come after the transactions, unless their silence is to be read while loading these."""
+def _in_order(planned: Plan, *, asked: bool) -> list[Stream]:
+    """Label files come after the transactions, unless these are asked for their silence, which the labels break."""
     streams = planned.streams()
-    if writer.silence is not None and planned.labels is not None:
+    if asked and planned.labels is not None:
         streams.remove(planned.labels)
         streams.insert(0, planned.labels)
     return streams
 
 
-def _again(stream: Stream, found: Survey, size: int, advance: Advance) -> Iterator[CheckedRows]:
-    if found.kept is None:
-        yield from stream.checked(size, advance)
-        return
-    for checked in found.kept[stream.kind]:
-        yield checked
-        advance(checked.refusals.read())
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes batches, and gives every row of them its outcome."""
 
+    mapping: Mapping
+    ledger: Ledger
+    imputer: Imputer
+    facts: FactWriter
+    watermarks: Watermarks
 
-def _write_batch(
-    mapping: Mapping, stream: Stream, checked: CheckedRows, writer: FactWriter, ledger: Ledger, tally: Tally
-) -> None:
-    tally.note(checked)
-    tally.newly_quarantined += ledger.keep(mapping.name, checked.refusals.rows())
-    conflicts = np.flatnonzero(tally.count(writer.write(checked)))
-    if len(conflicts):
-        reason = conflict_reason(stream.kind)
-        tally.refuse(Counter({reason.value: len(conflicts)}))
-        refused = checked.conflicting(conflicts, stream.contract.id_columns, reason)
-        tally.newly_quarantined += ledger.keep(mapping.name, refused)
-
-
-def conflict_reason(kind: str) -> Reason:
-    """Why the store refuses a row of this kind that it has with other content."""
-    return Reason.CONFLICTING_LABEL if kind == "label" else Reason.CONFLICTING_DUPLICATE
+    def write(self, stream: Stream, kept: CheckedRows) -> None:
+        report, name = self.facts.report, self.mapping.name
+        tally = _tally(report, stream.kind)
+        checked, imputed = self.imputer.fill(kept)
+        tally.note(checked)
+        if stream.kind == "transaction":
+            report.note(checked.table, checked.unreadable, checked.steps, imputed)
+        tally.newly_quarantined += self.ledger.keep(name, checked.refusals.rows())
+        conflicts = np.flatnonzero(tally.count(self.facts.write(checked)))
+        if len(conflicts):
+            reason = conflict_reason(stream.kind)
+            refused = checked.conflicting(conflicts, stream.contract.id_columns, reason)
+            tally.refuse(Counter({reason.value: len(conflicts)}), refused)
+            tally.newly_quarantined += self.ledger.keep(name, refused)
+        self.watermarks.advance(
+            stream.kind,
+            checked.refusals.chunk.watermark,
+            self.facts.store.watermark(),
+            skipped=bool(checked.refusals.outside.any()),
+        )

@@ -6,31 +6,18 @@ among them, hence it is readable by its owner alone.
 
 import hashlib
 import json
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from graph.errors import NotFound, StoreError
+from etl.ledger_file import LedgerFile
+from graph.errors import NotFound
 from graph.settings import settings
-from graph.sqlite_database import path_of, translated
+from graph.sqlite_database import path_of
 
-VERSION = 1
-_TABLES = """
-CREATE TABLE quarantine (
-    id TEXT PRIMARY KEY, mapping TEXT NOT NULL, kind TEXT NOT NULL, file TEXT NOT NULL, row INTEGER NOT NULL,
-    reason TEXT NOT NULL, "column" TEXT NOT NULL, value TEXT NOT NULL, raw TEXT NOT NULL, first_seen REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX quarantine_by_reason ON quarantine (reason);
-CREATE TABLE loads (
-    id INTEGER PRIMARY KEY, mapping TEXT NOT NULL, started_at REAL NOT NULL, finished_at REAL, outcome TEXT NOT NULL,
-    report TEXT
-);
-"""
 _COLUMNS = 'id, mapping, kind, file, row, reason, "column", value, raw'
 
 
@@ -90,54 +77,12 @@ def sidecar(url: str) -> Path:
     return settings().var / f"etl-{hashlib.sha256(url.encode()).hexdigest()[:12]}.db"
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """Quarantine and load reports of one store. Writes are atomic and idempotent.
 
     Raises:
         StoreError: the file cannot be opened, or is of a newer version.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._migrate()
-
-    def _migrate(self) -> None:
-        with self._writing():
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise StoreError(f"{self.path} was written by a newer version of Quipu", hint="upgrade Quipu")
-            if version == 0:
-                for statement in _TABLES.strip().split(";"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {VERSION}")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise translated(error, self.path) from error
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be opened: {error.strerror}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._connection.close()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -153,9 +98,9 @@ class Ledger:
         ]
         if not values:
             return 0
-        with self._errors(), self._writing():
+        with self.writing():
             before = self._count()
-            self._connection.executemany(
+            self.connection.executemany(
                 "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 ' reason = excluded.reason, "column" = excluded."column", value = excluded.value',
                 values,
@@ -163,27 +108,27 @@ class Ledger:
             return self._count() - before
 
     def _count(self) -> int:
-        (count,) = self._connection.execute("SELECT count(*) FROM quarantine").fetchone()
+        (count,) = self.connection.execute("SELECT count(*) FROM quarantine").fetchone()
         return int(count)
 
     def change(self, rows: Iterable[tuple[str, QuarantinedRow]]) -> None:
         """Gives kept rows, by id, the reason, column and value of these."""
-        with self._errors(), self._writing():
-            self._connection.executemany(
+        with self.writing():
+            self.connection.executemany(
                 'UPDATE quarantine SET reason = ?, "column" = ?, value = ? WHERE id = ?',
                 [(row.reason, row.column, row.value, id_) for id_, row in rows],
             )
 
     def release(self, ids: Iterable[str]) -> None:
         """Takes rows out of quarantine."""
-        with self._errors(), self._writing():
-            self._connection.executemany("DELETE FROM quarantine WHERE id = ?", [(i,) for i in ids])
+        with self.writing():
+            self.connection.executemany("DELETE FROM quarantine WHERE id = ?", [(i,) for i in ids])
 
     def counts(self) -> dict[str, int]:
         """Kept rows by reason, most frequent first."""
-        with self._errors():
+        with self.errors():
             return dict(
-                self._connection.execute(
+                self.connection.execute(
                     "SELECT reason, count(*) FROM quarantine GROUP BY reason ORDER BY count(*) DESC, reason"
                 )
             )
@@ -199,8 +144,8 @@ class Ledger:
             if value is not None
         ]
         where = " AND ".join(["id > ?", *(clause for clause, _ in wanted)])
-        with self._errors():
-            found = self._connection.execute(
+        with self.errors():
+            found = self.connection.execute(
                 f"SELECT {_COLUMNS} FROM quarantine WHERE {where} ORDER BY id LIMIT ?",
                 (after, *(value for _, value in wanted), limit),
             ).fetchall()
@@ -212,8 +157,8 @@ class Ledger:
         Raises:
             NotFound: there is none, or there are several.
         """
-        with self._errors():
-            found = self._connection.execute(
+        with self.errors():
+            found = self.connection.execute(
                 f"SELECT {_COLUMNS} FROM quarantine WHERE substr(id, 1, ?) = ? LIMIT 2", (len(id_), id_)
             ).fetchall()
         if len(found) != 1 or not id_:
@@ -223,24 +168,24 @@ class Ledger:
 
     def begin(self, mapping: str) -> int:
         """Notes that a load begins; returns its number."""
-        with self._errors(), self._writing():
-            cursor = self._connection.execute(
+        with self.writing():
+            cursor = self.connection.execute(
                 "INSERT INTO loads (mapping, started_at, outcome) VALUES (?, ?, 'running')", (mapping, time.time())
             )
             return int(cursor.lastrowid or 0)
 
     def finish(self, load: int, outcome: str, report: dict[str, Any] | None = None) -> None:
         """Notes how a load ended: `done`, or `failed`; one that was killed stays `running`."""
-        with self._errors(), self._writing():
-            self._connection.execute(
+        with self.writing():
+            self.connection.execute(
                 "UPDATE loads SET finished_at = ?, outcome = ?, report = ? WHERE id = ?",
                 (time.time(), outcome, json.dumps(report) if report is not None else None, load),
             )
 
     def loads(self) -> list[dict[str, Any]]:
         """Every load, oldest first: number, mapping, started_at, finished_at, outcome, report."""
-        with self._errors():
-            rows = self._connection.execute(
+        with self.errors():
+            rows = self.connection.execute(
                 "SELECT id, mapping, started_at, finished_at, outcome, report FROM loads ORDER BY id"
             ).fetchall()
         names = ("number", "mapping", "started_at", "finished_at", "outcome", "report")

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from etl.contract import Contract, TransactionContract, Window
+from etl.inference import Silence
 from etl.layout import fit
-from etl.loading import clock, conflict_reason, silence
+from etl.loading import clock, conflict_reason
 from etl.mapping import Mapping
 from etl.pseudonyms import Pseudonyms
 from etl.quarantine import KeptRow, Ledger, sidecar
@@ -92,7 +93,9 @@ def _retry_batch(
     checked = contract.check(chunk)
     if isinstance(contract, TransactionContract):
         store.extend_schema(contract.layout.schema)
-    writer = FactWriter(mapping, store, LoadReport(mapping.name, []), silence(mapping, store, checked.newest))
+    after = mapping.label.genuine_after if mapping.label else None
+    silence = Silence.of(store, ledger, mapping.name, after, checked.newest)
+    writer = FactWriter(mapping, store, LoadReport(mapping.name, []), silence)
     outcomes = writer.write(checked)
     conflicts = np.flatnonzero(outcomes == Outcome.CONFLICT)
     stay = [*checked.refusals.positions().tolist(), *checked.positions[conflicts].tolist()]

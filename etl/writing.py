@@ -23,7 +23,7 @@ class FactWriter:
     mapping: Mapping
     store: Store
     report: LoadReport
-    silence: Silence | None = None
+    silence: Silence
 
     def write(self, checked: CheckedRows) -> NDArray[np.int8]:
         """Writes a batch by its kind; an `Outcome` a row of its table."""
@@ -33,21 +33,21 @@ class FactWriter:
         if kind == "transaction":
             return self._transactions(checked)
         if kind == "label":
-            return self.store.upsert_labels(checked.table)
+            return self._labels(checked.table)
         self.store.upsert_attributes(kind.partition(":")[2], checked.table)
         return np.full(checked.table.num_rows, Outcome.LOADED, dtype=np.int8)
 
     def _transactions(self, checked: CheckedRows) -> NDArray[np.int8]:
-        self.report.note(checked.table, checked.unreadable)
         outcomes = self.store.upsert_transactions(checked.table)
         if checked.labels is not None:
             rows = np.flatnonzero(outcomes != Outcome.CONFLICT)
             self._row_labels(checked.table, checked.labels, rows)
-            if self.silence is not None:
-                inferred = self.silence.labels(checked, rows)
-                if inferred.num_rows:
-                    loaded = self.store.upsert_labels(inferred) == Outcome.LOADED
-                    self.report.labels.inferred += int(loaded.sum())
+            self.report.labels.inferred += self.silence.read(checked, rows)
+        return outcomes
+
+    def _labels(self, table: pa.Table) -> NDArray[np.int8]:
+        outcomes = self.store.upsert_labels(table)
+        self.silence.reported(table.column("transaction_id"))
         return outcomes
 
     def _row_labels(self, table: pa.Table, labels: RowLabels, rows: NDArray[np.int64]) -> None:
@@ -72,7 +72,7 @@ class FactWriter:
             },
             schema=LABEL_COLUMNS,
         )
-        outcomes = self.store.upsert_labels(batch)
+        outcomes = self._labels(batch)
         tally.loaded += int((outcomes == Outcome.LOADED).sum())
         tally.duplicates += int((outcomes == Outcome.DUPLICATE).sum())
         conflicts = int((outcomes == Outcome.CONFLICT).sum())

@@ -464,7 +464,9 @@ def test_progress_adds_up(store: Store, shop: Shop, write_csv: Write, now: int) 
     write_csv("tx.csv", [{**GOOD, "id": str(i)} for i in range(10)])
     watched = Watched()
     load(shop(quarantine={"limit": 0}), store, progress=watched, now=now, batch_rows=3)
-    assert watched.stages == [("checking transactions", None, 10), ("loading transactions", 10, 10)]
+    assert watched.stages == [
+        ("checking transactions", None, 10), ("loading transactions", 10, 10), ("looking at what came in", None, 0),
+    ]  # fmt: skip
 
 
 def test_the_handbook_adds_up(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_files_that_are_no_ledger(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is not a SQLite database"):
         Ledger(tmp_path / "l.db")
     with Ledger(tmp_path / "n.db") as ledger:
-        ledger._connection.execute("PRAGMA user_version = 99")
+        ledger.connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer version"):
         Ledger(tmp_path / "n.db")
 
