@@ -93,7 +93,7 @@ class Kind:
         columns: columns that it can happen to.
         fate, reason: what is owed to it.
         spell: the damaged texts of a column of some rows.
-        weight: how often it happens beside the others.
+        weight: how often it happens beside the others, in the rows that it fits: large where these are few.
         fits: rows that it can happen to, among those that have a value; all where None.
     """
 
@@ -139,7 +139,7 @@ def _invisible(rows: Rows, column: str) -> Texts:
 
 
 def _huge(rows: Rows, column: str) -> Texts:
-    lengths = rows.rng.integers(MAX_TEXT + 1, 3 * MAX_TEXT, len(rows)).tolist()
+    lengths = rows.rng.integers(2 * MAX_TEXT, 4 * MAX_TEXT, len(rows)).tolist()  # still too long without separators
     return _array([(f"{t}x" * n)[:n] for t, n in zip(rows.text(column).tolist(), lengths, strict=True)])
 
 
@@ -330,11 +330,11 @@ KINDS = (
          _amounts(lambda c, *_: _units(c, "", ","), lambda c, *_: _units(c, ".", ",")), weight=3),
     Kind("amount_grouped", ("amount",), _REPAIRED,
          _amounts(*(lambda c, *_, group=group: _units(c, group, ".") for group in (",", " ", "\u00a0", "'"))),
-         weight=2, fits=_thousands),
+         weight=15, fits=_thousands),
     Kind("amount_accounting", ("amount",), _REPAIRED, _amounts(
         lambda c, *_: f"({_units(-c, '', '.')})", lambda c, *_: f"({_units(-c, ',', '.')})",
         lambda c, *_: f"\u2212{_units(-c, '', '.')}", lambda c, *_: f"{_units(-c, '', '.')}-",
-    ), weight=3, fits=_below_zero),
+    ), weight=30, fits=_below_zero),
     Kind("amount_negative", ("amount",), _REFUSED, _amounts(
         lambda c, *_: f"({_units(c, '', '.')})", lambda c, *_: f"-{_units(c, '', '.')}",
         lambda c, *_: f"-{_units(c, ',', '.')}",
