@@ -73,3 +73,9 @@ def hundredths(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
     """Currency units to integer hundredths, halves to even; finite amounts up to `MAX_AMOUNT` hundredths."""
     result: NDArray[np.int64] = np.rint(amounts * 100.0).astype(np.int64)
     return result
+
+
+def is_number(array: pa.Array) -> bool:
+    """Whether a column came as numbers."""
+    kind = array.type
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
