@@ -4,7 +4,9 @@ YAML, read into frozen models. Whatever is wrong is a `MappingError` that names 
 the path inside it; a key that is not known comes with the nearest one that is.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -134,6 +136,7 @@ class AmountColumn(Part):
 
     `decimal` is the decimal sign where `1,234` and `1.234` are to be told apart; `unit: cents` reads hundredths;
     `negative: refund` loads a negative amount as a refund: its absolute value under transaction_type `refund`.
+    A currency that an amount names itself ("S/ 12.50") holds where the column of currencies names none.
     """
 
     column: Name
@@ -281,6 +284,10 @@ class Impute(Part):
     by: Columns | None = None
 
 
+Policy = Literal["leave", "quarantine"] | Impute
+"""What is done where a value is missing."""
+
+
 class Outliers(Part):
     """Which amounts count as outliers among those of the same restaurant and payment method.
 
@@ -310,7 +317,7 @@ class Mapping(Part):
     labels: LabelFiles | None = None
     attributes: dict[EntityName, AttributeFiles] = Field(default_factory=dict)
     currencies: Currencies | None = None
-    missing: dict[Name, Literal["leave", "quarantine"] | Impute] = Field(default_factory=dict)
+    missing: dict[Name, Policy] = Field(default_factory=dict)
     outliers: Outliers | Literal[False] = Outliers()
     pseudonymise: tuple[Name, ...] = ()
     quarantine: QuarantinePolicy = QuarantinePolicy()
@@ -351,7 +358,7 @@ class Mapping(Part):
         for name, policy in self.missing.items():
             allowed = {"median": numbers, "most_frequent": categories}
             fits = allowed[policy.impute] if isinstance(policy, Impute) else entities | categories | numbers
-            if name not in fits:
+            if not any(name == fit or fnmatchcase(name, fit) for fit in fits):
                 raise PydanticCustomError(
                     "policy",
                     "missing.{name}: {policy} is for {fits}",
@@ -360,6 +367,33 @@ class Mapping(Part):
                         "policy": policy.impute if isinstance(policy, Impute) else policy,
                         "fits": ", ".join(sorted(fits)) or "no column of this mapping",
                     },
+                )
+            if policy == "leave" and name in {"amount", "user_id"}:
+                raise PydanticCustomError(
+                    "policy", "missing.{name}: every transaction needs it, so it cannot be left missing", {"name": name}
+                )
+            if isinstance(policy, Impute):
+                self._check_groups(f"missing.{name}.by", policy.by or ())
+        if isinstance(self.missing.get("currency"), Impute) and self.currencies is not None:
+            raise PydanticCustomError(
+                "policy",
+                "missing.currency: amounts are converted before values are filled in; name currency.default",
+            )
+        if isinstance(self.outliers, Outliers) and "by" in self.outliers.model_fields_set:
+            self._check_groups("outliers.by", self.outliers.by)
+
+    def _check_groups(self, place: str, names: Iterable[str]) -> None:
+        """Groups are of identifiers and categories that are mapped."""
+        tx = self.transaction
+        known = [ENTITY_FIELDS.get(name, name) for name in tx.entity_columns()]
+        known += [name for name in ("currency", *CATEGORY_FIELDS) if getattr(tx, name)]
+        known += tx.categorical
+        for name in names:
+            if not any(name == mapped or fnmatchcase(name, mapped) for mapped in known):
+                raise PydanticCustomError(
+                    "groups",
+                    "{place}: {name} is no mapped identifier or category; mapped are {known}",
+                    {"place": place, "name": repr(name), "known": ", ".join(known)},
                 )
 
     def pseudonymised(self, entity: str) -> bool:

@@ -110,7 +110,7 @@ def test_layout_orders_entities_and_resolves_globs_without_what_is_mapped_otherw
     columns += ["V0", "V1", "V2", "V90", "Vfraud"]
     layout = fit(read, columns, "x.csv")
     assert layout.schema.entities == ("user", "device", "ip", "card")
-    assert layout.schema.categories == ("payment_method", "browser", "V90")
+    assert layout.schema.categories == ("payment_method", "browser", "V90", "ip_range")
     assert layout.schema.numeric == ("V1", "V2", "seconds_since_created"), "the label and the ids are no features"
 
 
