@@ -117,7 +117,9 @@ def _life(rng: np.random.Generator, scene: Scene, typology: Typology, number: in
             events = _old_address(rng, events, lives[-1].events)
         reports = reported_at(rng, events.time, np.full(len(events), typology.reported_after), typology.never_reported)
         reports = np.where(is_fraud, reports, NEVER)
-        refused = _refused(rng, events, reports)
+        # The platform takes some hours to act on a report.
+        blocked_at = np.where(reports == NEVER, NEVER, reports + rng.integers(2 * HOUR, 36 * HOUR, len(events)))
+        gone = refused(events.user, events.device, events.time, blocked_at)
         life = Fraud(
             events,
             np.where(is_fraud, number, -1),
@@ -125,11 +127,11 @@ def _life(rng: np.random.Generator, scene: Scene, typology: Typology, number: in
             np.full(len(events), generation),
             reports,
         )
-        lives.append(life.take(~refused))
+        lives.append(life.take(~gone))
         # A ring learns that it is known when it is first refused.
-        if not refused.any() or rng.random() >= _COMES_BACK:
+        if not gone.any() or rng.random() >= _COMES_BACK:
             break
-        start = int(events.time[refused].min()) + int(rng.uniform(1, 6) * DAY)
+        start = int(events.time[gone].min()) + int(rng.uniform(1, 6) * DAY)
         if start >= settings.ends:
             break
     return Fraud.join(lives)
@@ -144,21 +146,23 @@ def _old_address(rng: np.random.Generator, events: Events, before: Events) -> Ev
     return replace(events, address=np.where(old, rng.choice(left, len(events)), events.address))
 
 
-def _refused(rng: np.random.Generator, events: Events, reports: Ints) -> Flags:
-    """Which transactions never happen, as their account or device was blocked by what was reported of earlier ones.
+def refused(user: Ints, device: Ints, time: Ints, blocked_at: Ints) -> Flags:
+    """Which transactions never happen, as their account or device was blocked by what was known of others.
 
-    An account is blocked some hours after its first report, a device after its second.
+    Args:
+        user, device, time: of each transaction; a device of -1 is none.
+        blocked_at: when a transaction's report takes effect, `NEVER` where there is none: from then on its account is
+            blocked, and its device once a second one has. Reports of what never happened have no effect.
     """
-    blocked_at = np.where(reports == NEVER, np.iinfo(np.int64).max, reports + rng.integers(2 * HOUR, 36 * HOUR))
-    refused = np.zeros(len(events), np.bool_)
+    gone = np.zeros(len(time), np.bool_)
     of_user: dict[int, list[int]] = {}
     of_device: dict[int, list[int]] = {}
-    for row in np.argsort(events.time, kind="stable").tolist():
-        user, device, time = int(events.user[row]), int(events.device[row]), int(events.time[row])
-        known = sum(at <= time for at in of_device.get(device, ()))
-        refused[row] = any(at <= time for at in of_user.get(user, ())) or known >= _REPORTS_TO_BLOCK_A_DEVICE
-        if not refused[row]:
-            of_user.setdefault(user, []).append(int(blocked_at[row]))
-            if device >= 0:
-                of_device.setdefault(device, []).append(int(blocked_at[row]))
-    return refused
+    for row in np.argsort(time, kind="stable").tolist():
+        who, what, now = int(user[row]), int(device[row]), int(time[row])
+        reports = sum(at <= now for at in of_device.get(what, ()))
+        gone[row] = any(at <= now for at in of_user.get(who, ())) or reports >= _REPORTS_TO_BLOCK_A_DEVICE
+        if not gone[row] and blocked_at[row] != NEVER:
+            of_user.setdefault(who, []).append(int(blocked_at[row]))
+            if what >= 0:
+                of_device.setdefault(what, []).append(int(blocked_at[row]))
+    return gone
