@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from etl.mapping import AttributeFiles, LabelFiles, Source
-from etl.sources.files import expand, open_file
+from etl.sources.files import open_file
+from etl.sources.paths import expand
 from etl.sources.rows import Rows
 from etl.sources.sql import SqlRows
 
@@ -25,4 +26,4 @@ def open_rows(source: Part, folder: Path, since: str | None = None) -> list[Rows
     """
     if source.sql is not None:
         return [SqlRows(source.sql, since)]
-    return [open_file(path) for path in expand(source.files or (), folder)]
+    return [open_file(path, source.csv) for path in expand(source.files or (), folder)]

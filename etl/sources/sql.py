@@ -12,7 +12,7 @@ from etl.mapping import SqlQuery
 from etl.sources.database import Database, SourceUnavailable
 from etl.sources.rows import CHUNK_ROWS, Chunk
 from etl.sources.spool import Spool
-from etl.sources.sql_values import ColumnTypes
+from etl.sources.values import ColumnTypes
 from etl.sources.watermark import bound, to_text
 from graph.errors import InputError
 

@@ -1,7 +1,7 @@
-"""Values of a database as Arrow columns, by what they are: drivers differ in what they say of a column's type."""
+"""Values as Arrow columns, by what they are: database drivers differ in what they say of types, and JSON has few."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,15 +13,19 @@ _WIDEST = 38
 
 
 class ColumnTypes:
-    """The types of a query's columns, learnt from the values chunk by chunk.
+    """The types of columns, learnt from the values chunk by chunk.
 
     A column without values so far is text. One that has had values of several types that no type has in common is
     text from then on: each value as it would be written.
+
+    Args:
+        names: the columns, in order.
+        known: types of values that are to come, by column.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], known: Mapping[str, set[type]] | None = None) -> None:
         self._names = tuple(names)
-        self._seen: list[set[type]] = [set() for _ in names]
+        self._seen: list[set[type]] = [set((known or {}).get(name, ())) for name in names]
 
     def table(self, rows: Sequence[Sequence[Any]]) -> pa.Table:
         """Rows as a table: Decimal as decimal, moments as timestamps (with a zone: in UTC), UUIDs and addresses as
