@@ -1,7 +1,7 @@
 """A mess made of clean transactions, and an account of it: which row is damaged, how, and what must become of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,8 @@ def damage(transactions: pa.Table, share: float, seed: int) -> tuple[pa.Table, p
 
     Args:
         transactions: clean and typed: `transaction_id`, `occurred_at`, `user_id`, `amount`, and any of `restaurant_id,
-            device_id, ip, currency, payment_method, transaction_type, city, account_created_at`; distinct ids.
+            device_id, ip, currency, payment_method, transaction_type, city, account_created_at`; distinct ids. What
+            becomes of damage holds for a mapping such as the simulator's, which converts to one currency.
         share: of the rows that are damaged, 0 to 1.
         seed: of the choice; the same seed makes the same mess.
 
@@ -257,6 +258,10 @@ def _injure(rows: Rows, numbers: Ints, choices: Sequence[_Choice], changes: _Cha
             if choice.kind.reason is not None:
                 refused[here] = choice.kind.reason.value
             made.append((choice, here, original, damaged))
+            if choice.kind.beside is not None:
+                column, spell = choice.kind.beside
+                some = rows.take(here)
+                made.append((replace(choice, column=column), here, some.text(column), spell(some, column)))
     ids = rows.text("transaction_id")
     for choice, here, original, damaged in made:
         changes.set(choice.column, numbers[here], damaged)
@@ -290,7 +295,7 @@ def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: _Notes, f
             reason=Reason.CONFLICTING_DUPLICATE if refused else None,
         )  # fmt: skip
 
-    harmless = [choice for choice in choices if choice.kind.fate is Fate.REPAIRED]
+    harmless = [choice for choice in choices if choice.kind.fate is Fate.REPAIRED and choice.kind.beside is None]
     resent = np.flatnonzero(how == _COPIES.index(_RESENT))
     drawn = _draw(rows.rng, _fitting(some.take(resent), harmless))
     for number in np.unique(drawn[drawn >= 0]).tolist():

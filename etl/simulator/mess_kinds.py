@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 _ZERO_IDS = ("00000000-0000-0000-0000-000000000000", "00000000", "0000000000000000", "00:00:00:00:00:00:00:00")
 _NULL_LIKE = ("null", "NULL", "None", "unknown", "N/A", "undefined", "-", "(null)", "nan")
-_NO_CATEGORY = ("null", "NULL", "None", "N/A", "nan", "", None)
+_NO_VALUE = ("null", "NULL", "None", "N/A", "nan")
 _NOTHING = (None, "", "   ")
 _INVISIBLE = ("\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\u00ad")
 _BLANKS = ((" ", ""), ("", "  "), ("\t", ""), ("  ", " "))
@@ -95,6 +95,7 @@ class Kind:
         spell: the damaged texts of a column of some rows.
         weight: how often it happens beside the others, in the rows that it fits: large where these are few.
         fits: rows that it can happen to, among those that have a value; all where None.
+        beside: another column that changes with it, and what that one becomes: the two are one damage.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Kind:
     reason: Reason | None = None
     weight: float = 1.0
     fits: Fits | None = None
+    beside: tuple[str, Spell] | None = None
 
 
 def _constant(*options: str | None) -> Spell:
@@ -223,6 +225,17 @@ def _amounts(*forms: Callable[[int, str, str], str]) -> Spell:
     return spell
 
 
+_WITH_SIGN = _amounts(
+    lambda c, sign, _: f"{sign} {_units(c, ',', '.')}",
+    lambda c, sign, _: f"{sign}{_units(c, '', '.')}",
+    lambda c, sign, _: f"{sign}{_units(c, ',', '.')}",
+    lambda c, sign, _: f"{_units(c, ',', '.')} {sign}",
+)
+_WITH_CODE = _amounts(
+    lambda c, _, code: f"{_units(c, '', '.')} {code}",
+    lambda c, _, code: f"{code} {_units(c, ',', '.')}",
+    lambda c, _, code: f"{_units(c, '.', ',')} {code.lower()}",
+)
 _SIGNS = {"PEN": "S/", "USD": "US$", "EUR": "€", "GBP": "£", "BRL": "R$"}
 
 
@@ -318,14 +331,8 @@ KINDS = (
     Kind("time_unreadable", ("account_created_at",), _LOST, _constant(*_UNREADABLE_TIMES)),
     Kind("time_missing", ("account_created_at",), _LOST, _constant(*_NOTHING)),
     # Amounts
-    Kind("amount_sign", ("amount",), _REPAIRED, _amounts(
-        lambda c, sign, _: f"{sign} {_units(c, ',', '.')}", lambda c, sign, _: f"{sign}{_units(c, '', '.')}",
-        lambda c, sign, _: f"{sign}{_units(c, ',', '.')}", lambda c, sign, _: f"{_units(c, ',', '.')} {sign}",
-    ), weight=3, fits=_signed_currency),
-    Kind("amount_code", ("amount",), _REPAIRED, _amounts(
-        lambda c, _, code: f"{_units(c, '', '.')} {code}", lambda c, _, code: f"{code} {_units(c, ',', '.')}",
-        lambda c, _, code: f"{_units(c, '.', ',')} {code.lower()}",
-    ), weight=3, fits=_signed_currency),
+    Kind("amount_sign", ("amount",), _REPAIRED, _WITH_SIGN, weight=3, fits=_signed_currency),
+    Kind("amount_code", ("amount",), _REPAIRED, _WITH_CODE, weight=3, fits=_signed_currency),
     Kind("amount_decimal_comma", ("amount",), _REPAIRED,
          _amounts(lambda c, *_: _units(c, "", ","), lambda c, *_: _units(c, ".", ",")), weight=3),
     Kind("amount_grouped", ("amount",), _REPAIRED,
@@ -339,19 +346,23 @@ KINDS = (
         lambda c, *_: f"({_units(c, '', '.')})", lambda c, *_: f"-{_units(c, '', '.')}",
         lambda c, *_: f"-{_units(c, ',', '.')}",
     ), Reason.NEGATIVE_AMOUNT, weight=2, fits=_positive),
-    Kind("amount_missing", ("amount",), _REFUSED, _constant(*_NOTHING), Reason.MISSING_AMOUNT, weight=1.5),
+    Kind("amount_missing", ("amount",), _REFUSED, _constant(*_NOTHING, *_NO_VALUE), Reason.MISSING_AMOUNT, weight=1.5),
     Kind("amount_absurd", ("amount",), _REFUSED, _constant("99999999999999.99", "1e16", "9" * 30), Reason.BAD_AMOUNT),
     Kind("amount_text", ("amount",), _REFUSED,
-         _constant("gratis", "doce", "abc", "12.50.30", "#REF!", "NaN", "inf", "S/", "12..5"), Reason.BAD_AMOUNT,
+         _constant("gratis", "doce", "abc", "12.50.30", "#REF!", "inf", "S/", "12..5"), Reason.BAD_AMOUNT,
          weight=1.5),
     # Currencies
     Kind("currency_case", ("currency",), _REPAIRED, _mapped(str.lower, str.capitalize), weight=1.5),
     Kind("currency_name", ("currency",), _REPAIRED, _constant("soles", "Nuevos Soles", "sol", "S/", "S/."),
          weight=1.5, fits=_text_is("PEN")),
-    Kind("currency_name", ("currency",), _REPAIRED, _constant("dollars", "US Dollar", "US$", "dólares", "$"),
+    Kind("currency_name", ("currency",), _REPAIRED, _constant("dollars", "US Dollar", "US$", "dólares"),
          weight=1.5, fits=_text_is("USD")),
     Kind("currency_unknown", ("currency",), _REFUSED, _constant("XQZ", "credits", "??", "¤", "P3N"),
          Reason.UNKNOWN_CURRENCY),
+    # Without a currency an amount cannot be converted; "$" is the sign of several.
+    Kind("currency_missing", ("currency",), _REFUSED, _constant(*_NOTHING, *_NO_VALUE, "$"), Reason.UNKNOWN_CURRENCY),
+    Kind("currency_in_amount", ("currency",), _REPAIRED, _constant(*_NOTHING), weight=1.5, fits=_signed_currency,
+         beside=("amount", _WITH_CODE)),
     # Identifiers
     Kind("device_case", ("device_id",), _REPAIRED, _mapped(str.swapcase, str.upper, str.title), weight=2),
     Kind("device_separators", ("device_id",), _REPAIRED, _mapped(
@@ -377,7 +388,7 @@ KINDS = (
     Kind("huge_text", (*_IDS, "restaurant_id", "device_id"), _REFUSED, _huge, Reason.ID_TOO_LONG),
     # Categories
     Kind("huge_text", ("payment_method", "city"), _REFUSED, _huge, Reason.TEXT_TOO_LONG, weight=0.5),
-    Kind("category_null_like", ("payment_method", "city"), _LOST, _constant(*_NO_CATEGORY), weight=2),
-    Kind("category_null_like", ("transaction_type",), _LOST, _constant(*_NO_CATEGORY), fits=_not_refund),
+    Kind("category_null_like", ("payment_method", "city"), _LOST, _constant(*_NO_VALUE, *_NOTHING), weight=2),
+    Kind("category_null_like", ("transaction_type",), _LOST, _constant(*_NO_VALUE, *_NOTHING), fits=_not_refund),
 )  # fmt: skip
 """Every way to damage a value in its place; rows are damaged as wholes in `etl.simulator.mess`."""
