@@ -57,14 +57,6 @@ class Layout:
             return category_column(name)
         return numeric_column(name) if name in self.numeric else name
 
-    def source_columns(self, name: str) -> tuple[str, ...]:
-        """The source's columns of an identifier, category or number by its name in the mapping."""
-        entity = next((e for e in self.entities if ENTITY_FIELDS.get(e, e) == name), None)
-        if entity is not None:
-            return self.entities[entity]
-        column = self.categories.get(name) or self.numeric.get(name)
-        return (column,) if column else ()
-
 
 def imputed_mark(name: str) -> str:
     """The name of the numeric column that says (1.0 or 0.0) whether a value was filled in."""

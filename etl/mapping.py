@@ -5,7 +5,7 @@ the path inside it; a key that is not known comes with the nearest one that is.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,83 +13,59 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     BeforeValidator,
-    Discriminator,
     Field,
     StringConstraints,
-    Tag,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from etl.mapping_values import Columns, Currency, Duration, EntityName, Name, Part, Share, Value, ZoneName, listed
+from etl.mapping_columns import (
+    AmountColumn,
+    CurrencyColumn,
+    Delay,
+    IsFraud,
+    IsFraudColumn,
+    KnownAt,
+    SourceColumn,
+    Time,
+    TimeColumn,
+    as_column,
+)
+from etl.mapping_values import Columns, Currency, Duration, EntityName, Name, Part, Share, listed
 from graph.errors import InputError, MappingError
+
+__all__ = [
+    "CATEGORY_FIELDS",
+    "ENTITY_FIELDS",
+    "AmountColumn",
+    "AttributeFiles",
+    "Csv",
+    "Currencies",
+    "CurrencyColumn",
+    "Delay",
+    "Impute",
+    "IsFraud",
+    "KnownAt",
+    "LabelFiles",
+    "LabelMapping",
+    "Mapping",
+    "Outliers",
+    "Policy",
+    "QuarantinePolicy",
+    "Source",
+    "SourceColumn",
+    "SqlQuery",
+    "TimeColumn",
+    "TransactionMapping",
+    "parse_mapping",
+    "read_mapping",
+]
 
 ENTITY_FIELDS = {"user": "user_id", "device": "device_id", "ip": "ip", "restaurant": "restaurant_id"}
 """The entity types that have a key of their own under `transaction`, in the order of the schema."""
 CATEGORY_FIELDS = ("payment_method", "transaction_type", "city")
-
-
-class TimeColumn(Part):
-    """A column of times.
-
-    Text in any common form or timestamps, in `timezone` where they name none; with `format` only text of that
-    strptime form; `day_first` reads 03/04/2026 as the third of April. Or numbers of `epoch` units since `origin`.
-    """
-
-    column: Name
-    timezone: ZoneName = "UTC"
-    epoch: Literal["ns", "us", "ms", "s", "m", "h", "d"] | None = None
-    origin: datetime | None = None
-    format: Name | None = None
-    day_first: bool = False
-
-    @field_validator("origin", mode="before")
-    @classmethod
-    def _instant(cls, value: Any) -> Any:
-        return datetime(value.year, value.month, value.day) if type(value) is date else value  # noqa: DTZ001
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.origin is not None and self.epoch is None:
-            raise PydanticCustomError("epoch", "origin needs epoch: s, ms, us, ns, m, h or d")
-        if self.format is not None and (self.epoch is not None or self.day_first):
-            raise PydanticCustomError("format", "format says everything; leave epoch and day_first out")
-        if self.epoch is not None and "timezone" in self.model_fields_set:
-            raise PydanticCustomError("epoch", "epoch counts from an instant, so timezone has no meaning beside it")
-        return self
-
-    @property
-    def origin_us(self) -> int:
-        """Microseconds from 1970 to the origin (taken as UTC where it names no zone)."""
-        if self.origin is None:
-            return 0
-        aware = self.origin if self.origin.tzinfo else self.origin.replace(tzinfo=UTC)
-        return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _column(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
-
-
-Time = Annotated[TimeColumn, BeforeValidator(_column)]
-
-
-class Delay(Part):
-    """Labels become known so long after the transaction."""
-
-    delay: Duration
-
-
-def _known_at_kind(value: Any) -> str:
-    return "#delay" if isinstance(value, Delay) or (isinstance(value, dict) and "delay" in value) else "#column"
-
-
-KnownAt = Annotated[
-    Annotated[Delay, Tag("#delay")] | Annotated[Time, Tag("#column")],
-    Discriminator(_known_at_kind),
-]
 
 
 class Csv(Part):
@@ -131,33 +107,6 @@ class Source(_Rows):
     """Where the transactions are."""
 
 
-class AmountColumn(Part):
-    """A column of amounts.
-
-    `decimal` is the decimal sign where `1,234` and `1.234` are to be told apart; `unit: cents` reads hundredths;
-    `negative: refund` loads a negative amount as a refund: its absolute value under transaction_type `refund`.
-    A currency that an amount names itself ("S/ 12.50") holds where the column of currencies names none.
-    """
-
-    column: Name
-    decimal: Literal[".", ","] | None = None
-    unit: Literal["units", "cents"] = "units"
-    negative: Literal["refuse", "refund"] = "refuse"
-
-
-class CurrencyColumn(Part):
-    """A column of currencies, or the currency of all rows, or of those that name none."""
-
-    column: Name | None = None
-    default: Currency | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if self.column is None and self.default is None:
-            raise PydanticCustomError("currency", "give column, default, or both")
-        return self
-
-
 class TransactionMapping(Part):
     """Columns of a transaction. Lists of columns under an id make a composite one."""
 
@@ -165,11 +114,11 @@ class TransactionMapping(Part):
     occurred_at: Time
     arrived_at: Time | None = None
     user_id: Columns
-    amount: Annotated[AmountColumn, BeforeValidator(_column)]
+    amount: Annotated[AmountColumn, BeforeValidator(as_column)]
     device_id: Columns | None = None
     ip: Columns | None = None
     restaurant_id: Columns | None = None
-    currency: Annotated[CurrencyColumn, BeforeValidator(_column)] | None = None
+    currency: Annotated[CurrencyColumn, BeforeValidator(as_column)] | None = None
     payment_method: Name | None = None
     transaction_type: Name | None = None
     city: Name | None = None
@@ -196,28 +145,6 @@ class TransactionMapping(Part):
         return {name: columns for name, columns in own.items() if columns} | self.entities
 
 
-class IsFraud(Part):
-    """A column that says fraud or genuine. Where the values are named, any other is no label."""
-
-    column: Name
-    fraud: tuple[Value, ...] | None = None
-    genuine: tuple[Value, ...] | None = None
-
-    @field_validator("fraud", "genuine", mode="before")
-    @classmethod
-    def _values(cls, value: Any) -> Any:
-        return value if value is None or isinstance(value, (list, tuple)) else [value]
-
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        if self.genuine is not None and self.fraud is None:
-            raise PydanticCustomError("fraud", "genuine is named, so fraud must be too")
-        return self
-
-
-IsFraudColumn = Annotated[IsFraud, BeforeValidator(_column)]
-
-
 class LabelMapping(Part):
     """Labels that stand in the transaction's own row, and what the silence about a transaction means."""
 
@@ -239,26 +166,13 @@ class LabelMapping(Part):
         return self
 
 
-class SourceColumn(Part):
-    """A label's source: a column, or one name for all."""
-
-    column: Name | None = None
-    name: Name | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.column is None) == (self.name is None):
-            raise PydanticCustomError("source", "give either column or name")
-        return self
-
-
 class LabelFiles(_Rows):
     """Labels of their own: one row says what became known of one transaction, and when."""
 
     transaction_id: Columns
     is_fraud: IsFraudColumn
     known_at: Time
-    source: Annotated[SourceColumn, BeforeValidator(_column)] | None = None
+    source: Annotated[SourceColumn, BeforeValidator(as_column)] | None = None
 
 
 class AttributeFiles(_Rows):

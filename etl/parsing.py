@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl import cleaning
@@ -91,13 +90,10 @@ class Values:
 
     def category(self, name: str, column: str) -> pa.Array:
         """Categorical values; null where missing."""
-        array = column_of(self.table, column)
-        values = cleaning.categories(array)
-        self.checked[name] = arrow(values)
-        if values.null_count > array.null_count:
-            said = pc.and_(pc.is_null(values), pc.fill_null(pc.not_equal(cleaning.as_text(array), ""), False))
-            self.note(column, {Step.NULL_LIKE: said.to_numpy(zero_copy_only=False)})
-        return values
+        text = cleaning.texts(column_of(self.table, column))
+        self.checked[name] = arrow(text.values)
+        self.note(column, text.steps)
+        return text.values
 
     def number(self, name: str, column: str) -> pa.Array:
         """Optional numbers; null where missing or unreadable."""

@@ -51,6 +51,19 @@ def test_the_example_is_read() -> None:
         ({"source": {"sql": {"url_env": "SHOP_DB"}}}, "source.sql.query: is missing"),
         ({"source": {}}, "source: give either files"),
         ({"missing": {"device_id": {"impute": "most_frequent"}}}, "missing.device_id: most_frequent is for"),
+        ({"missing": {"age": {"impute": "median"}}}, "missing.age: median is for amount"),
+        ({"missing": {"amount": "leave"}}, "missing.amount: every transaction needs it"),
+        ({"missing": {"user_id": "leave"}}, "missing.user_id: every transaction needs it"),
+        ({"missing": {"amount": {"impute": "median", "by": "venue"}}}, "missing.amount.by: 'venue' is no mapped"),
+        ({"outliers": {"by": ["restaurant_id"]}}, "outliers.by: 'restaurant_id' is no mapped identifier"),
+        (
+            {
+                "transaction": {"currency": "cur"},
+                "currencies": {"base": "PEN", "rates": "rates.csv"},
+                "missing": {"currency": {"impute": "most_frequent"}},
+            },
+            "missing.currency: amounts are converted before",
+        ),
         ({"currencies": {"base": "PEN", "rates": "rates.csv"}}, "currencies needs transaction.currency"),
         ({"label": {"is_fraud": "f"}}, "label: known_at is missing"),
         ({"label": {"is_fraud": "f", "known_at": {"delay": "soon"}}}, "label.known_at.delay: a duration"),
@@ -127,3 +140,63 @@ def test_a_glob_without_a_match_and_the_label_as_a_feature_are_refused() -> None
     label = {"is_fraud": "fraud", "known_at": {"delay": "1d"}}
     with pytest.raises(MappingError, match="'fraud' is the label"):
         fit(mapping(transaction={"numeric": ["fraud"]}, label=label), columns, "x.csv")
+
+
+def test_columns_that_the_contract_makes_itself_are_part_of_the_schema() -> None:
+    read = mapping(
+        transaction={
+            "ip": "ip", "currency": {"default": "PEN"}, "amount": {"column": "amount", "negative": "refund"},
+            "numeric": ["V*", "age"], "categorical": ["k*"], "times": ["born"],
+        },
+        currencies={"base": "PEN", "rates": "rates.csv"},
+        missing={
+            "V*": {"impute": "median"}, "V2": "quarantine", "amount": {"impute": "median", "by": "k1"},
+            "k*": {"impute": "most_frequent"}, "age": "leave", "ip": "quarantine",
+        },
+    )  # fmt: skip
+    layout = fit(read, ["id", "at", "user", "amount", "ip", "V1", "V2", "age", "k1", "born"], "x.csv")
+    assert layout.categories == {"transaction_type": None, "k1": "k1", "original_currency": None, "ip_range": None}
+    assert set(layout.imputed) == {"V1", "amount", "k1"}
+    assert {name for name, policy in layout.policies.items() if policy == "quarantine"} == {"V2", "ip"}
+    assert layout.schema.numeric[:4] == ("V1", "V2", "age", "seconds_since_born")
+    assert set(layout.schema.numeric[4:]) == {"imputed_V1", "imputed_amount", "imputed_k1"}
+    columns = {name: layout.graph_column(name) for name in ("amount", "V1", "k1", "ip", "currency", "user_id")}
+    assert columns == {
+        "amount": "amount", "V1": "numeric:V1", "k1": "category:k1", "ip": "entity:ip", "currency": "currency",
+        "user_id": "entity:user",
+    }  # fmt: skip
+
+
+def test_an_address_of_several_columns_lies_in_no_range() -> None:
+    read = mapping(transaction={"ip": ["ip", "port"]})
+    assert fit(read, ["id", "at", "user", "amount", "ip", "port"], "x.csv").schema.categories == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transaction": {"ip": "ip", "categorical": "ip_range"}}, "'ip_range' has the name of a column"),
+        (
+            {
+                "transaction": {"currency": "cur", "categorical": ["original_currency"]},
+                "currencies": {"base": "PEN", "rates": "rates.csv"},
+            },
+            "'original_currency' has the name of a column",
+        ),
+        (
+            {
+                "transaction": {"numeric": ["age", "imputed_age"]},
+                "missing": {"age": {"impute": "median"}},
+            },
+            "'imputed_age' has the name of the mark",
+        ),
+        (
+            {"transaction": {"numeric": ["a*"]}, "missing": {"aa*": {"impute": "median"}}},
+            r"no column matches 'aa\*' of missing",
+        ),
+    ],
+)
+def test_names_that_the_contract_needs_itself(changes: dict[str, Any], message: str) -> None:
+    columns = ["id", "at", "user", "amount", "ip", "ip_range", "cur", "original_currency", "age", "imputed_age"]
+    with pytest.raises(MappingError, match=message):
+        fit(mapping(**changes), columns, "x.csv")
