@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "a small world end to end, then serve",
     "simulate": "write a made-up world of transactions with fraud rings",
+    "init": "write a commented mapping for somebody's files or table",
     "ingest": "load transactions, labels and attributes through a mapping",
     "quarantine": "look at rows that were not loaded, and retry them",
     "train": "train a model on what is known, and write its bundle",
