@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from etl.steps import Step
 
 _PLAIN = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
 _GROUPED_BY_DOTS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
+_SCALE = {"units": 2, "cents": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def amounts(array: pa.Array, how: AmountColumn) -> Amounts:
     (`1,234`), and so does a single point where a currency stands with it (`S/ 1.234`). Without one, `1.234` is a
     number as computers write it, and means what it would mean in a typed column. `how.decimal` decides both.
     """
-    n, scale = len(array), 2 if how.unit == "units" else 0
+    n, scale = len(array), _SCALE[how.unit]
     currency = pa.nulls(n, pa.string())
     if is_number(array):
         written = pc.cast(array, pa.string())
@@ -82,7 +82,7 @@ def amounts(array: pa.Array, how: AmountColumn) -> Amounts:
 
 
 def _hundredths(
-    values: NDArray[np.float64], written: pa.Array, scale: Literal[0, 2]
+    values: NDArray[np.float64], written: pa.Array, scale: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Signed hundredths of amounts whose decimals are shifted by `scale`, and which of them are finite and possible.
 
