@@ -7,6 +7,7 @@ other: a stray quote swallows the lines after it, so the line in which it stands
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def recognise(path: Path, given: Csv) -> CsvFormat:
     dialect = dialects.recognise(beginning, given, "\t" if compressed.inner_suffix(path) == ".tsv" else ",")
     lines = survey(block, dialect, 1, valid=False)
     line = int(np.flatnonzero(lines.kinds != Kind.BLANK)[0])
-    record = _record(block, lines, line, dialect, None)
+    record = _record(_Text(block, lines), line, dialect, None)
     if record is None or record.fields is None:
         raise InputError(f"{path} has a header that cannot be read", hint="does it have a quote that never closes?")
     names = [name.strip().strip("\ufeff").strip() for name in record.fields]
@@ -69,14 +70,17 @@ def recognise(path: Path, given: Csv) -> CsvFormat:
     return CsvFormat(encoding, dialect, columns, before + int(lines.ends[line + record.lines - 1]))
 
 
-def pieces(path: Path, how: CsvFormat) -> Iterator[Piece]:
+def pieces(path: Path, how: CsvFormat, block_bytes: int = text.BLOCK_BYTES) -> Iterator[Piece]:
     """The rows after the header, in order, numbered from 1; blank lines are not counted.
+
+    Args:
+        block_bytes: how much is read at a time.
 
     Raises:
         InputError, or one of compressed.READ_ERRORS: the file cannot be read to its end.
     """
     number, skip, rest = 1, how.header_bytes, b""
-    source = text.blocks(path, how.encoding)
+    source = text.blocks(path, how.encoding, block_bytes)
     block = next(source, None)
     while block is not None:
         following = next(source, None)
@@ -107,12 +111,13 @@ def _piece(block: bytes, how: CsvFormat, number: int, *, last: bool) -> tuple[Pi
     lines = survey(block, how.dialect, width, valid=not how.encoding.named)
     kinds, used = lines.kinds, len(block)
     careful: dict[int, list[str]] = {}
+    texts = _Text(block, lines)
     after = 0
     for line in np.flatnonzero(kinds == Kind.UNSURE).tolist():
         if line < after:
             continue
         final = last or len(block) - int(lines.starts[line]) > _RECORD_BYTES
-        record = _record(block, lines, line, how.dialect, width, final=final)
+        record = _record(texts, line, how.dialect, width, final=final)
         if record is None:
             used = int(lines.starts[line])
             lines = Lines(lines.starts[:line], lines.ends[:line], kinds[:line])
@@ -127,7 +132,7 @@ def _piece(block: bytes, how: CsvFormat, number: int, *, last: bool) -> tuple[Pi
     counted = (kinds != Kind.BLANK) & (kinds != Kind.CONTINUED)
     numbers = number - 1 + np.cumsum(counted)
     broken = [
-        BrokenLine(int(numbers[line]), _line(block, lines, line).rstrip("\r\n"))
+        BrokenLine(int(numbers[line]), texts.shown(line).rstrip("\r\n"))
         for line in np.flatnonzero(kinds == Kind.BROKEN).tolist()
     ]
     rows = np.flatnonzero(kinds == Kind.ROW)
@@ -163,17 +168,14 @@ def _parsed(block: bytes, lines: Lines, rows: NDArray[np.int64], how: CsvFormat)
     return table.rename_columns(how.columns)
 
 
-def _record(
-    block: bytes, lines: Lines, line: int, dialect: Dialect, width: int | None, *, final: bool = True
-) -> _Record | None:
+def _record(lines: "_Text", line: int, dialect: Dialect, width: int | None, *, final: bool = True) -> _Record | None:
     """The record that begins with a line; None where it goes on behind the block, which is not the `final` one."""
     csv.field_size_limit(_FIELD_CHARACTERS)
-    first = _line(block, lines, line)
+    first = lines.shown(line)
     blanks = f"{dialect.delimiter} " in first and dialect.quote in first.replace(f"{dialect.delimiter} ", "")
-    tries = [False, True] if "\\" in first else [False]
     more = False
-    for backslash in reversed(tries) if dialect.backslash else tries:
-        cursor = _Cursor(block, lines, line, dialect.quote if backslash else None)
+    for backslash in sorted({False, "\\" in first}, reverse=dialect.backslash):
+        cursor = _Cursor(lines, line, dialect.quote if backslash else None)
         try:
             fields = next(dialect.reader(cursor, blanks=blanks))
         except (csv.Error, UnicodeDecodeError):
@@ -184,11 +186,35 @@ def _record(
     return None if more and not final else _Record(None, 1)
 
 
-class _Cursor:
-    """Lines of a block as text, from one on; counts those that were taken, and knows whether more were wanted."""
+class _Text:
+    """Lines of a block as text."""
 
-    def __init__(self, block: bytes, lines: Lines, line: int, undo: str | None) -> None:
-        self._block, self._lines, self._line, self._undo = block, lines, line, undo
+    def __init__(self, block: bytes, lines: Lines) -> None:
+        self._block = block
+        self._lines = lines
+
+    @cached_property
+    def _bounds(self) -> list[tuple[int, int]]:
+        return list(zip(self._lines.starts.tolist(), self._lines.ends.tolist(), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._bounds)
+
+    def __getitem__(self, line: int) -> str:
+        start, end = self._bounds[line]
+        return self._block[start:end].decode()
+
+    def shown(self, line: int) -> str:
+        """A line for people; bytes that its encoding does not have are shown as such."""
+        start, end = self._bounds[line]
+        return self._block[start:end].decode("utf-8", "backslashreplace")
+
+
+class _Cursor:
+    """Lines from one on; counts those that were taken, and knows whether more were wanted."""
+
+    def __init__(self, lines: _Text, line: int, undo: str | None) -> None:
+        self._lines, self._line, self._undo = lines, line, undo
         self.taken = 0
         self.beyond = False
 
@@ -197,17 +223,12 @@ class _Cursor:
 
     def __next__(self) -> str:
         line = self._line + self.taken
-        if line == len(self._lines.starts):
+        if line == len(self._lines):
             self.beyond = True
             raise StopIteration
         self.taken += 1
-        read = self._block[self._lines.starts[line] : self._lines.ends[line]].decode()
+        read = self._lines[line]
         return dialects.undone(read, self._undo) if self._undo else read
-
-
-def _line(block: bytes, lines: Lines, line: int) -> str:
-    """A line's text; bytes that its encoding does not have are shown as such."""
-    return block[lines.starts[line] : lines.ends[line]].decode("utf-8", "backslashreplace")
 
 
 def _table(rows: list[list[str]], names: tuple[str, ...]) -> pa.Table:

@@ -81,22 +81,29 @@ def _quoted(
     delimiters: NDArray[np.int64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which lines have quotes that do not simply enclose fields, and which delimiters stand inside quotes."""
-    first = np.searchsorted(quotes, starts)
-    line_of = np.searchsorted(ends, quotes, side="right")
-    opens = (np.arange(len(quotes)) - first[line_of]) % 2 == 0
-    sign, padded = data[quotes[0]], np.concatenate([[_LF], data, [_LF]])
-    before, after = padded[quotes], padded[quotes + 2]
+    number = np.arange(len(starts))
+    sign = data[quotes[0]]
+    before_line = np.searchsorted(quotes, starts)
+    many = np.searchsorted(quotes, ends) - before_line
+    line = np.repeat(number, many)
+    opens = (np.arange(len(quotes)) - np.repeat(before_line, many)) % 2 == 0
+    previous, following = data[np.maximum(quotes - 1, 0)], data[np.minimum(quotes + 1, len(data) - 1)]
+    if quotes[0] == 0:
+        previous[0] = _LF
+    if quotes[-1] == len(data) - 1:
+        following[-1] = _LF
     delimiter = data[delimiters[0]] if len(delimiters) else _LF
     fits = np.where(
         opens,
-        (before == delimiter) | (before == _LF) | (before == sign),
-        (after == delimiter) | (after == _LF) | (after == _CR) | (after == sign),
+        (previous == delimiter) | (previous == _LF) | (previous == sign),
+        (following == delimiter) | (following == _LF) | (following == _CR) | (following == sign),
     )
-    odd = np.zeros(len(starts), np.bool_)
-    odd[line_of[~fits | (before == _BACKSLASH)]] = True
-    odd |= (np.searchsorted(quotes, ends) - first) % 2 == 1
-    lines = np.searchsorted(ends, delimiters, side="right")
-    return odd, (np.searchsorted(quotes, delimiters) - first[lines]) % 2 == 1
+    odd = many % 2 == 1
+    odd[line[~fits | (previous == _BACKSLASH)]] = True
+    parity = np.bitwise_xor.accumulate((data == sign).view(np.uint8))
+    separated = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts)
+    inside = parity[delimiters] != np.repeat(before_line & 1, separated)
+    return odd, inside
 
 
 def _undecodable(block: bytes, ends: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -1,7 +1,6 @@
 """Text of files in UTF-8, whatever they were written in, in blocks of whole lines."""
 
 import codecs
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ _MARKS = (
 )
 _UNDECODABLE = "\udcff"
 """Stands where bytes are none of the encoding's: in UTF-8 it is not valid, so that its line is found again."""
-_ANY_HIGH = re.compile(rb"[\x80-\xff]")
 
 codecs.register_error("quipu-mark", lambda error: (_UNDECODABLE, getattr(error, "end", 0)))
 
@@ -109,7 +107,7 @@ def _utf8(file: Readable, encoding: Encoding, size: int) -> Iterator[bytes]:
 
 def mended(block: bytes) -> bytes:
     """A block with those lines that are no UTF-8 taken for Windows-1252."""
-    if not _ANY_HIGH.search(block):
+    if block.isascii():
         return block
     try:
         block.decode()
