@@ -8,9 +8,10 @@ from statistics import median
 from typing import Any, Final
 
 from etl.advice import advice
-from etl.hubs import plural
+from etl.hubs import plural, singular
 from etl.reasons import describe
-from etl.wording import amount, column_name, days_text, file_name, percent
+from etl.wording import amount, column_name, days_text, file_name, listed, percent
+from graph.records import USER
 
 PROBLEM: Final = "problem"
 CHECK: Final = "check"
@@ -248,30 +249,34 @@ def thin_days(days: dict[str, int]) -> list[tuple[date, date]]:
 
 
 def _hubs(report: dict[str, Any]) -> Iterator[Finding]:
-    for entity, degrees in ((report["profile"] or {}).get("degrees") or {}).items():
-        hubs = degrees["hubs"]
-        if not hubs:
-            continue
-        top = hubs[0]
-        many = f"{len(hubs)} {plural(entity)}" if len(hubs) > 1 else f"1 {entity}"
-        if degrees["counts"] == "transactions":
-            yield Finding(
-                CHECK, f"{many} made far more transactions than others: {top['key']} {top['transactions']:,}"
-                + (", the most." if len(hubs) > 1 else "."), f"{top['key']}: {top['why']}.",
-                "If it is a guest, test or till account and no person, leave its user id empty in the source.",
-                top["transactions"] / max(report["accepted"], 1),
-            )  # fmt: skip
-            continue
-        frauds = f" Known fraud: {top['frauds']:,} of its {top['transactions']:,} transactions."
+    degrees = (report["profile"] or {}).get("degrees", {})
+    accepted = max(report["accepted"], 1)
+    users = degrees.get(USER, {}).get("hubs", [])
+    if users:
+        top = users[0]
         yield Finding(
             CHECK,
-            f"{many} {'is' if len(hubs) == 1 else 'are'} shared by far more users than others: {top['key']} by "
-            f"{top['users']:,}" + (", the most." if len(hubs) > 1 else "."),
-            f"{top['key']}: {top['why']}." + frauds * bool(top["frauds"]),
+            f"{_many(USER, users)} made far more transactions than others, {top['key']} alone {top['transactions']:,}.",
+            f"{top['why'][0].upper()}{top['why'][1:]}.",
+            "If it is a guest, test or till account and no person, leave its user id empty in the source.",
+            top["transactions"] / accepted,
+        )
+    shared = {entity: it["hubs"] for entity, it in degrees.items() if entity != USER and it["hubs"]}
+    if shared:
+        tops = [hubs[0] for hubs in shared.values()]
+        yield Finding(
+            CHECK,
+            f"{listed([_many(entity, hubs) for entity, hubs in shared.items()])} "
+            f"{'are' if sum(map(len, shared.values())) > 1 else 'is'} shared by far more users than others.",
+            " ".join(f"{top['key']} by {top['users']:,} ({top['why']})." for top in tops),
             "Look before you decide (see “Who shares what”): a placeholder, kiosk or office router joins strangers and "
             "is better left empty in the source; a fraud ring must stay in.",
-            top["transactions"] / max(report["accepted"], 1),
+            max(top["transactions"] for top in tops) / accepted,
         )
+
+
+def _many(entity: str, hubs: list[dict[str, Any]]) -> str:
+    return f"{len(hubs)} {plural(entity)}" if len(hubs) > 1 else f"1 {singular(entity)}"
 
 
 def _labels(report: dict[str, Any]) -> Iterator[Finding]:

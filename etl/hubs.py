@@ -19,8 +19,9 @@ _FEW_PLACES = 10
 _LEAST_ROWS = 200
 _ROWS_TIMES_USUAL = 20
 _PLACEHOLDER = re.compile(
-    r"(?i)(test|dummy|sample|default|guest|anonymous|anon|admin|system|none|null|nil|unknown|undefined|missing|n/?a|"
-    r"no[ _-]?(id|device|ip|phone|e?mail)|x+|[0-]{4,}|(?P<one>.)(?P=one){4,}|0?123456(789?0?)?)([ _-]?\d{0,3})"
+    r"(?i)(no|test|dummy|sample|default|guest|anonymous|anon|admin|system|null|nil|none|unknown|undefined|missing)"
+    r"([ _-]?(id|device|ip|phone|e?mail|user|account|customer|client|card|\d{1,3}))*"
+    r"|n/?a|x{2,}|[0-]{4,}|(?P<one>.)(?P=one){4,}|0?123456(789?0?)?"
 )
 _MAIL_PLACEHOLDER = re.compile(r"(?i)(test|none|no|noreply|na|null|guest|x+)@.*")
 
@@ -139,3 +140,10 @@ def plural(entity: str) -> str:
     """An entity type's name for several: `devices`, `addresses`, `IP addresses`."""
     names = {"ip": "IP addresses", "address": "addresses", "email": "e-mail addresses", "phone": "phone numbers"}
     return names.get(entity, entity.replace("_", " ") + "s")
+
+
+def singular(entity: str) -> str:
+    """An entity type's name for one: `device`, `IP address`."""
+    return {"ip": "IP address", "email": "e-mail address", "phone": "phone number"}.get(
+        entity, entity.replace("_", " ")
+    )

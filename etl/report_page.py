@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from etl.advice import advice
 from etl.attention import Finding, gaps, tallies
-from etl.hubs import plural
+from etl.hubs import plural, singular
 from etl.reasons import describe
 from etl.steps import Step
 from etl.wording import amount, column_name, day_text, delay_text, file_name, percent
@@ -21,18 +21,21 @@ _CURRENCIES = 4
 _NAMES = {"problem": "Problem", "check": "Please check", "note": "Good to know"}
 
 
-def keep_page(folder: Path, number: int, page: str) -> Path:
+def keep_page(folder: Path, name: int | str, page: str) -> Path:
     """Writes the page of a load into `folder` (made where missing, for its owner alone), and removes the oldest.
 
+    Args:
+        name: the load's number, or another name.
+
     Returns:
-        Where the page lies: `load-<number>.html`.
+        Where the page lies: `load-<name>.html`.
 
     Raises:
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # keys of devices and addresses are personal data
-    path = folder / f"load-{number}.html"
+    path = folder / f"load-{name}.html"
     fresh = path.with_suffix(".tmp")
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(path)
@@ -147,7 +150,7 @@ def _plots(report: dict[str, Any]) -> dict[str, Any]:
     for entity, found in profile.get("degrees", {}).items():
         counts = found["counts"]
         text = f"{plural(entity)} by number of {counts}: at most {found['largest']:,}, usually {found['median']:,}."
-        name = f"{counts} of one {_one(entity)}"
+        name = f"{counts} of one {singular(entity)}"
         drawn["degrees"][entity] = report_plots.shared_by(found["buckets"], plural(entity), name, text)
     delays = profile.get("label_delays")
     if delays:
@@ -157,10 +160,6 @@ def _plots(report: dict[str, Any]) -> dict[str, Any]:
         )
         drawn["delays"] = report_plots.label_delays(delays, [_delay_range(r) for r in ranges], text)
     return drawn
-
-
-def _one(entity: str) -> str:
-    return "IP address" if entity == "ip" else entity.replace("_", " ")
 
 
 def _delay_range(it: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ ORANGE: Final = "#d55e00"
 MUTED: Final = "#59636f"
 
 _STYLE: Final[dict[str, Any]] = {
-    "font.size": 10,
+    "font.size": 10.5,
     "font.family": ["DejaVu Sans", "sans-serif"],
     "axes.edgecolor": "#c3c9d1",
     "axes.labelcolor": MUTED,
@@ -41,6 +41,7 @@ _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
 }
 _DAYS_DRAWN = 400
+_WIDE: Final = (5.6, 2.7)
 
 
 def rows_per_day(days: dict[str, int], gaps: list[tuple[date, date]], description: str) -> str:
@@ -67,7 +68,7 @@ def rows_per_day(days: dict[str, int], gaps: list[tuple[date, date]], descriptio
         if gaps:
             ax.legend(loc="upper left", bbox_to_anchor=(0, 1.16))
 
-    return _svg(draw, description, size=(7.4, 2.7))
+    return _svg(draw, description, size=_WIDE)
 
 
 def shared_by(buckets: list[dict[str, Any]], entity: str, counts: str, description: str) -> str:
@@ -125,7 +126,7 @@ def label_delays(delays: dict[str, Any], names: list[str], description: str) -> 
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{100 * value:.0f}%"))
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=2)
 
-    return _svg(draw, description, size=(7.4, 2.9))
+    return _svg(draw, description, size=_WIDE)
 
 
 def _range(low: int, high: int) -> str:

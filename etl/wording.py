@@ -34,6 +34,11 @@ def file_name(file: str) -> str:
     return file if file.startswith("sql:") else "/".join(PurePath(file).parts[-2:])
 
 
+def listed(names: list[str]) -> str:
+    """Names in a row: `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def day_text(day: date) -> str:
     """A day: `3 Mar 2024`."""
     return f"{day.day} {day:%b %Y}"
