@@ -68,12 +68,10 @@ def _fit(lines: Sequence[str], dialect: Dialect) -> tuple[float, int]:
 
 
 def _quote(lines: Sequence[str]) -> str:
-    """The sign that fields stand in. An apostrophe only where it never begins a field without ending it."""
-    text = "\n".join(lines)
+    """The sign that fields stand in: an apostrophe only where those that begin a field nearly always end it, too."""
+    text = "".join(lines)
     signs = "".join(map(re.escape, DELIMITERS))
-
-    def fields(sign: str, end: str) -> int:
-        return len(re.findall(rf"(?:^|[{signs}]){sign}[^{sign}\n]*{end}", text, re.M))
-
-    whole = fields("'", rf"'(?=[{signs}\r]|$)")
-    return "'" if whole >= 2 and whole == fields("'", "") and not fields('"', "") else '"'
+    begun = len(re.findall(rf"(?:^|[{signs}])'", text, re.M))
+    whole = len(re.findall(rf"(?:^|[{signs}])'(?:[^'\n]|'')*'(?=[{signs}\r]|$)", text, re.M))
+    doubled = re.search(rf'(?:^|[{signs}])"', text, re.M)
+    return "'" if whole >= 2 and whole >= 0.9 * begun and not doubled else '"'
