@@ -58,13 +58,18 @@ def recognise(path: Path, encoding_name: str | None) -> JsonFormat:
         if isinstance(value, dict):
             objects += 1
             for key, inner in value.items():
-                types.setdefault(key, set()).add(type(inner))
+                types.setdefault(key, set()).add(_type(inner))
     if rows and not objects:
         raise InputError(
             f"{path} holds no JSON object that stands in one line",
             hint="write one object a line, or one array of objects",
         )
     return JsonFormat(encoding, array, tuple(types), types, rows)
+
+
+def _type(value: Any) -> type:
+    """Numbers too large for 64 bits are text."""
+    return str if type(value) is int and not -(2**63) <= value < 2**63 else type(value)
 
 
 def pieces(path: Path, how: JsonFormat) -> Iterator[Piece]:

@@ -45,15 +45,16 @@ def _matches(pattern: str, folder: Path) -> list[Path]:
     full = Path(glob.escape(str(folder))) / pattern
     matched = map(Path, glob.glob(str(full), recursive=True))  # noqa: PTH207 (Path.glob refuses absolute patterns)
     found: set[Path] = set()
+    written = {*folder.parts, *Path(pattern).parts}
     for path in matched:
-        if not _hidden(path):
+        if not any(map(_hidden, set(path.parts) - written)):
             found.update(_inside(path) if path.is_dir() and "**" not in pattern else [path] if path.is_file() else [])
     return sorted(found)
 
 
 def _inside(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
-        if _hidden(path):
+        if _hidden(path.name):
             continue
         if path.is_dir():
             yield from _inside(path)
@@ -61,8 +62,8 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith((".", "_"))
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
 
 
 def _suffix(path: Path) -> str:
