@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from etl.ahead import ahead
 from etl.contract import CheckedRows, Clock, Window
-from etl.imputation import Imputer
+from etl.imputation import Imputer, without
 from etl.inference import Silence
 from etl.mapping import Mapping
-from etl.outliers import mark_outliers
+from etl.outliers import mark_outliers, outlier_columns
 from etl.profile import profile
 from etl.quarantine import Ledger, QuarantinedRow, sidecar
 from etl.reasons import Reason
@@ -79,18 +79,19 @@ def load(
         frozenset() if mapping.transaction.currency else frozenset({"currency"}),
         private=private_columns(mapping),
     )
-    imputer = Imputer(mapping, store)
+    imputer = Imputer(mapping, planned.layout, store)
+    columns = outlier_columns(mapping, planned.layout)
     found = survey(planned, limit, batch_rows, progress, imputer.observe)
     try:
         transactions = found.kinds["transaction"]
-        transactions.reasons += imputer.resolve()
+        transactions.reasons += imputer.resolve(transactions.kept)
         enforce(limit, "transaction", transactions)
         if dry_run:
             _count(planned, found, imputer, store, report)
             report.seconds = time.monotonic() - started
             report.prove()
         else:
-            _write(mapping, planned, found, imputer, store, report, progress, started)
+            _write(mapping, planned, found, imputer, columns, store, report, progress, started)
     finally:
         found.close()
     return report
@@ -104,7 +105,7 @@ def read_transactions(
     now: int | None = None,
     batch_rows: int = CHUNK_ROWS,
 ) -> Iterator[tuple[pa.Table, list[QuarantinedRow]]]:
-    """The transactions that a mapping names, without any store.
+    """The transactions that a mapping names, without any store, and so with nothing filled in.
 
     Yields:
         For each batch, a table with the columns of `graph.records.transaction_columns`, and the rows refused.
@@ -116,7 +117,9 @@ def read_transactions(
     _, stream = transaction_stream(mapping, files, clock(now))
     with (progress or Silent()).stage("reading transactions", total=stream.rows) as advance:
         for checked in stream.checked(batch_rows, advance):
-            yield checked.table, list(checked.refusals.rows())
+            no_amount = checked.imputable.get("amount", np.zeros(checked.table.num_rows, dtype=np.bool_))
+            usable = without(checked, no_amount, mapping)
+            yield usable.table, list(usable.refusals.rows())
 
 
 def clock(now: int | None = None) -> Clock:
@@ -188,6 +191,7 @@ def _write(
     planned: Plan,
     found: Survey,
     imputer: Imputer,
+    columns: tuple[str, ...] | None,
     store: Store,
     report: LoadReport,
     progress: Progress,
@@ -217,7 +221,7 @@ def _write(
                 if name.startswith("entities:")
             }
             with progress.stage("looking at what came in"):
-                report.outliers = mark_outliers(mapping, store, ledger)
+                report.outliers = mark_outliers(mapping, columns, store, ledger)
                 report.profile = profile(store, before)
             report.seconds = time.monotonic() - started
             report.prove()

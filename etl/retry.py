@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from etl.contract import Contract, TransactionContract, Window
+from etl.imputation import Imputer
 from etl.inference import Silence
 from etl.layout import fit
 from etl.loading import clock, conflict_reason
@@ -93,6 +94,10 @@ def _retry_batch(
     checked = contract.check(chunk)
     if isinstance(contract, TransactionContract):
         store.extend_schema(contract.layout.schema)
+        imputer = Imputer(mapping, contract.layout, store)
+        imputer.observe(checked)
+        imputer.resolve([checked])
+        checked, _ = imputer.fill(checked)
     after = mapping.label.genuine_after if mapping.label else None
     silence = Silence.of(store, ledger, mapping.name, after, checked.newest)
     writer = FactWriter(mapping, store, LoadReport(mapping.name, []), silence)
