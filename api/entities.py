@@ -14,6 +14,7 @@ from api.http import SECURED, allow, json_response, problems
 from api.service import Service
 from api.wire import iso, read_key
 from graph.errors import NotFound
+from graph.ids import canonical
 
 router = APIRouter(tags=["entities"])
 
@@ -116,7 +117,8 @@ def _check(service: Service, entity_type: str, key: str) -> str:
     if entity_type not in known:
         detail = f"there is no entity type {entity_type!r}; there are: {', '.join(known)}"
         raise InvalidRequest([FieldError("/path/type", detail)])
-    return read_key("key", key)
+    given = read_key("key", key)
+    return canonical(entity_type, given) or given
 
 
 def _unknown(entity_type: str, key: str) -> NotFound:

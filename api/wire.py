@@ -1,6 +1,7 @@
 """Requests: read strictly, checked, and brought into one form."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -12,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from api.errors import FieldError, InvalidRequest, invalid_body
 from gnn.scoring import Question
 from graph.errors import QuipuError
-from graph.ids import is_missing
+from graph.ids import address_range, canonical, category
 from graph.records import SECOND, USER, GraphSchema
 
 MAX_BATCH = 1_000
@@ -20,6 +21,7 @@ MAX_AMOUNT = 1e12
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_RANGE = "ip_range"  # the category that loading derives from the address, and so does the service
 
 # Control characters (NUL among them) have no place in a key: some stores and terminals choke on them.
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
@@ -186,6 +188,7 @@ class Intake:
         self._entities = frozenset(schema.entities)
         self._categories = frozenset(schema.categories)
         self._numeric = frozenset(schema.numeric)
+        self._ranged = _RANGE in self._categories
         self._tolerance = timedelta(seconds=future_tolerance)
 
     def submission(self, transaction: Transaction, prefix: str = "") -> Submission:
@@ -198,7 +201,10 @@ class Intake:
         occurred_at = transaction.occurred_at
         self._check_time(f"{prefix}/occurred_at", occurred_at, errors)
         t = transaction
-        entities = {USER: t.user_id}
+        user = canonical(USER, t.user_id)
+        if user is None:
+            errors.append(FieldError(f"{prefix}/user_id", "this names no user"))
+        entities = {USER: user or t.user_id}
         self._collect(
             "entity types",
             (("restaurant", t.restaurant_id), ("device", t.device_id), ("ip", t.ip)),
@@ -207,6 +213,7 @@ class Intake:
             "/entities",
             self._entities,
             entities,
+            canonical,
             prefix,
             errors,
         )
@@ -219,9 +226,12 @@ class Intake:
             "/categories",
             self._categories,
             categories,
+            _category,
             prefix,
             errors,
         )
+        if self._ranged and _RANGE not in categories and (found := address_range(entities.get("ip", ""))):
+            categories[_RANGE] = found
         numeric = self._numbers(t, prefix, errors) if t.numeric or t.times else {}
         if errors:
             raise InvalidRequest(errors)
@@ -261,23 +271,25 @@ class Intake:
         further_at: str,
         known: frozenset[str],
         into: dict[str, str],
+        in_one_form: Callable[[str, str], str | None],
         prefix: str,
         errors: list[FieldError],
     ) -> None:
         for (name, key), pointer in zip(fixed, pointers, strict=True):
-            if key is None or is_missing(key):
+            form = None if key is None else in_one_form(name, key)
+            if form is None:
                 continue
             if name not in known:
                 errors.append(FieldError(prefix + pointer, _unknown(name, what, known)))
-            into[name] = key
+            into[name] = form
         for name, key in further.items():
             pointer = f"{prefix}{further_at}/{name}"
             if name not in known:
                 errors.append(FieldError(pointer, _unknown(name, what, known)))
-            elif key is not None and not is_missing(key):
+            elif key is not None and (form := in_one_form(name, key)) is not None:
                 if name in into:
                     errors.append(FieldError(pointer, f"{name} is given twice; it has a field of its own"))
-                into[name] = key
+                into[name] = form
 
     def _numbers(self, transaction: Transaction, prefix: str, errors: list[FieldError]) -> dict[str, float]:
         numbers: dict[str, float] = {}
@@ -296,6 +308,10 @@ class Intake:
             elif time is not None:
                 numbers[column] = ((transaction.occurred_at - time) // _MICROSECOND) / SECOND
         return numbers
+
+
+def _category(_name: str, value: str) -> str | None:
+    return category(value)
 
 
 def _unknown(name: str, what: str, known: frozenset[str]) -> str:

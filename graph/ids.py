@@ -8,7 +8,7 @@ import re
 
 from graph.addresses import address_range, is_address_shaped, is_plain_v4, parse_address
 
-__all__ = ["address_range", "canonical", "examine", "is_missing"]
+__all__ = ["address_range", "canonical", "category", "examine", "is_missing", "visible"]
 
 _DEVICE, _IP = "device", "ip"
 
@@ -28,6 +28,8 @@ NULL_IDS = frozenset(
     | {"02:00:00:00:00:00", "020000000000"}  # the hardware address that phones give to every app
 )
 """Keys, casefolded, that are well formed, and shared by everyone."""
+NO_CATEGORY = frozenset({"", "null", "none", "nan", "nil", "n/a", "#n/a", "\\n", "<na>", "nat"})
+"""Spellings, in lower case, of a categorical value that is missing; `unknown` is a value like any other."""
 _REPEATED = re.compile(r"(?:[0\s.:_{}-]+|[f\s.:_{}-]+)\Z")
 _MOST_NULL = 64
 
@@ -38,7 +40,8 @@ _UNSEEN = [*range(0x09), *range(0x0E, 0x1C), *range(0x7F, 0x85), *range(0x86, 0x
 _UNSEEN += [0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010), *range(0x202A, 0x202F)]
 _UNSEEN += [*range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF9, 0xFFFC)]
 _UNSEEN += [*range(0xE0000, 0xE0080)]
-_VISIBLE: dict[int, str | None] = {**dict.fromkeys(_UNSEEN), **dict.fromkeys(_BLANKS, " ")}
+HIDDEN: dict[int, str | None] = {**dict.fromkeys(_UNSEEN), **dict.fromkeys(_BLANKS, " ")}
+"""By code point: characters that nobody sees (None), and blanks of other kinds than the plain one."""
 
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 SEPARATOR_CHARACTERS = "-_:.{} ‐‑‒–—−"
@@ -52,7 +55,7 @@ def visible(text: str) -> str:
     """Text without characters that nobody sees, blanks of all kinds as plain ones, and none at its ends."""
     if text.isascii() and text.isprintable():
         return text.strip(" ")
-    return text.translate(_VISIBLE).strip(" ")
+    return text.translate(HIDDEN).strip(" ")
 
 
 def is_missing(key: str) -> bool:
@@ -81,6 +84,14 @@ def canonical(entity: str, key: str) -> str | None:
     return examine(entity, key)[0]
 
 
+def category(value: str) -> str | None:
+    """The one form of a categorical value, as `canonical` for keys; None where it is spelled as missing."""
+    text = visible(value)
+    if text[-1:] == "0" and (whole := _WHOLE.fullmatch(text)):
+        return whole[1]
+    return None if text.lower() in NO_CATEGORY else text
+
+
 def examine(entity: str, key: str) -> tuple[str | None, int]:
     """The canonical key, and what was done to it: bits of `INVISIBLE` … `BAD_ADDRESS`."""
     if entity == _IP and is_plain_v4(key):
@@ -88,7 +99,7 @@ def examine(entity: str, key: str) -> tuple[str | None, int]:
     text, changes = key, 0
     if not (key.isascii() and key.isprintable()):
         trimmed = key.strip(ASCII_BLANKS)
-        text = trimmed.translate(_VISIBLE)
+        text = trimmed.translate(HIDDEN)
         changes = INVISIBLE if text != trimmed else 0
     text = text.strip(" ")
     if text[-1:] == "0" and (whole := _WHOLE.fullmatch(text)):

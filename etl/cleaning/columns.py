@@ -12,8 +12,6 @@ from etl.steps import Step
 
 MAX_TEXT = 1024
 """Most characters of an id or a categorical value."""
-NULL_TEXT = ["", "null", "none", "nan", "nil", "n/a", "#n/a", "\\n", "<na>", "nat"]
-"""Spellings of a missing categorical value, in lower case."""
 WHOLE = r"^([+-]?\d+)\.0+$"
 """A whole number that a typed column turned into text as a float."""
 

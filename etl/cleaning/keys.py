@@ -1,5 +1,6 @@
 """Identifiers and categorical values."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import NULL_TEXT, Text, as_written, mask, matches, noted, nulls
+from etl.cleaning.columns import Text, as_written, mask, matches, noted, nulls
 from etl.steps import Step
 from graph import ids as keys
 from graph.addresses import PLAIN_V4
@@ -26,6 +27,7 @@ _TRANSACTION = "transaction"
 _PLAIN = r"^[!-~]*[1-9][!-~]*$"
 _DOUBTFUL = r"(?i)\.0+$|^(?:" + "|".join(key.replace(".", r"\.") for key in sorted(keys.NULL_IDS)) + ")$"
 _SEPARATORS = r"[-_:.{}]+"
+_UNSEEN = "[" + re.escape("".join(chr(code) for code, form in keys.HIDDEN.items() if form is None or code > 0x7F)) + "]"
 _ENOUGH = rf"^(?:[^0-9A-Za-z]*[0-9A-Za-z]){{{keys.LEAST_ALPHANUMERICS}}}"
 
 
@@ -104,18 +106,19 @@ def composite(parts: Sequence[pa.Array]) -> pa.Array:
 
 
 def texts(array: pa.Array) -> Text:
-    """Categorical values: without invisible characters and blanks at the ends; null where empty or spelled null."""
+    """Categorical values in the form of `graph.ids.category`; null where empty or spelled as missing."""
     text, n = as_written(array), len(array)
-    odd = matches(text, r"[^ -~]|^ | $")
+    odd = matches(text, r"[^ -~]|^ | $|\.0+$")
     seen = text
     if odd.any():
         encoded = pc.dictionary_encode(text.filter(pa.array(odd)))
-        distinct = [keys.visible(value) for value in encoded.dictionary.to_pylist()]
-        seen = pc.replace_with_mask(text, pa.array(odd), pa.array(distinct, pa.string()).take(encoded.indices))
-    invisible = odd & mask(pc.not_equal(seen, pc.ascii_trim_whitespace(text)))
-    null_like = mask(pc.is_in(pc.utf8_lower(seen), value_set=pa.array(NULL_TEXT)))
+        distinct = pa.array([keys.category(value) for value in encoded.dictionary.to_pylist()], pa.string())
+        seen = pc.replace_with_mask(text, pa.array(odd), distinct.take(encoded.indices))
+    null_like = mask(pc.is_in(pc.utf8_lower(seen), value_set=pa.array(sorted(keys.NO_CATEGORY))))
+    null_like |= nulls(seen) & ~nulls(text)
     values = pc.if_else(pa.array(null_like), pa.scalar(None, pa.string()), seen)
-    steps = {Step.INVISIBLE: invisible, Step.NULL_LIKE: null_like & mask(pc.not_equal(seen, ""))}
+    invisible = odd & matches(text, _UNSEEN)
+    steps = {Step.INVISIBLE: invisible, Step.NULL_LIKE: null_like & matches(text, r"[!-~]")}
     return Text(values, noted(steps), np.zeros(n, dtype=np.bool_))
 
 

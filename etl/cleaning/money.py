@@ -8,14 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import NULL_TEXT, as_text, mask, matches, noted, nulls
+from etl.cleaning.columns import as_text, mask, matches, noted, nulls
 from etl.cleaning.money_text import read_money
 from etl.cleaning.numeric import MAX_AMOUNT, is_number
 from etl.mapping import AmountColumn
 from etl.steps import Step
+from graph.ids import NO_CATEGORY
 
 _PLAIN = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
 _GROUPED_BY_DOTS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
+_NONE = sorted(NO_CATEGORY - {"nan"})  # which is a number that went wrong, as it is in a typed column
 _SCALE = {"units": 2, "cents": 0}
 
 
@@ -60,11 +62,11 @@ def amounts(array: pa.Array, how: AmountColumn) -> Amounts:
     if is_number(array):
         written = pc.cast(array, pa.string())
         values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        missing = nulls(array) | np.isnan(values)
-        signed, ok = _hundredths(values, written, scale)
+        missing = nulls(array)
+        signed, ok = _hundredths(np.where(missing, np.nan, values), written, scale)
         return Amounts(np.abs(signed), ok, missing, signed < 0, currency, {})
     text = as_text(array)
-    null_like = mask(pc.is_in(pc.utf8_lower(text), value_set=pa.array(NULL_TEXT)))
+    null_like = mask(pc.is_in(pc.utf8_lower(text), value_set=pa.array(_NONE)))
     missing = nulls(text) | null_like
     plain = matches(text, _PLAIN)
     if how.decimal == ",":

@@ -19,10 +19,11 @@ _NAME = r"(?P<name>\p{L}{3,10})\.?"
 _DAY = rf"(?P<d>{_UP_TO_TWO})(?:st|nd|rd|th|º|°)?"
 _CLOCK = (
     rf"(?P<h>{_UP_TO_TWO})[:.h](?P<mi>{_TWO})(?:[:.](?P<s>{_TWO})(?:[.,:](?P<f>[0-9]+))?)?"
-    r"(?: ?(?P<half>[ap])\.? ?m\.?)?"
+    r"(?: ?(?P<half>[ap])\.? ?m(?:\.|\b))?"
 )
 _ZONE = r"(?: ?(?P<zone>[a-z]{1,5}|(?:utc|gmt)? ?[-+][0-9]{1,2}(?::?[0-9]{2})?|[a-z_]+/[-+/a-z0-9_]+))?"
 _TIME = rf"(?:(?:,? (?:a las? |at )?|,|t|:|-|_){_CLOCK}{_ZONE})?$"
+_BASIC_TIME = rf"(?:[t ](?P<h>{_TWO}):?(?P<mi>{_TWO})(?::?(?P<s>{_TWO})(?:[.,](?P<f>[0-9]+))?)?{_ZONE})?$"
 _HOUR = rf"(?:[t ](?P<h>{_TWO})(?P<zone>z|[-+][0-9]{{2}}(?::?[0-9]{{2}})?)?)$"
 
 ISO = (
@@ -42,7 +43,7 @@ FORMS = (
     rf"^{_WEEKDAY}{_NAME}[- ]*{_DAY}(?:,? *|-){_YEAR}{_TIME}",
     rf"^{_WEEKDAY}{_NAME} +{_DAY},? {_CLOCK}{_ZONE},? {_YEAR}$",
     rf"^{_YEAR}[-/. ]?{_NAME}[-/. ]?(?P<d>{_UP_TO_TWO}){_TIME}",
-    rf"^{_YEAR}-?w(?P<week>{_TWO})(?:-?(?P<weekday>[1-7]))?{_TIME}",
+    rf"^{_YEAR}-?w(?P<week>{_TWO})(?:-?(?P<weekday>[1-7]))?{_BASIC_TIME}",
     rf"^{_YEAR}-(?P<ordinal>[0-9]{{3}}){_TIME}",
 )
 """In the order in which they are tried: the first that fits is how a text is read."""
@@ -80,7 +81,9 @@ def simplified(text: pa.Array) -> pa.Array:
         seen = [visible(value) for value in encoded.dictionary.to_pylist()]
         text = pc.replace_with_mask(text, pa.array(odd), pa.array(seen, pa.string()).take(encoded.indices))
     text = pc.utf8_lower(pc.replace_substring_regex(text, "[−–]", "-"))
-    # The zone's name behind an offset says nothing new: `GMT-0500 (Peru Standard Time)`, `-05:00[America/Lima]`.
+    # The zone's name behind an offset says nothing new: `GMT-0500 (Peru Standard Time)`, `-0500 PET`,
+    # `-05:00[America/Lima]`.
     text = pc.replace_substring_regex(text, r" ?\([^()]*\)$", "")
+    text = pc.replace_substring_regex(text, r"( [-+][0-9]{2}:?[0-9]{2}) ?(?:[a-z]{2,5}|[-+][0-9]{2})$", r"\1")
     text = pc.replace_substring_regex(text, r"(z|[-+][0-9]{2}:?[0-9]{2}) ?\[[^\[\]]*\]$", r"\1")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r" {2,}", " "))
