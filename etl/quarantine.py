@@ -133,21 +133,42 @@ class Ledger(LedgerFile):
                 )
             )
 
-    def rows(
-        self, *, reason: str | None = None, mapping: str | None = None, kind: str | None = None,
-        after: str = "", limit: int = -1,
-    ) -> list[KeptRow]:  # fmt: skip
-        """Kept rows in order of their ids, those after the id `after`, at most `limit` (-1: all)."""
-        wanted = [
-            (clause, value)
-            for clause, value in (("reason = ?", reason), ("mapping = ?", mapping), ("kind = ?", kind))
-            if value is not None
-        ]
-        where = " AND ".join(["id > ?", *(clause for clause, _ in wanted)])
+    def groups(
+        self, *, reason: str | None = None, mapping: str | None = None, column: str | None = None, examples: int = 3
+    ) -> list[dict[str, Any]]:
+        """Kept rows by mapping, kind, reason and column, the largest group first, with some of the values."""
+        where, values = _where(reason=reason, mapping=mapping, column=column)
+        by = 'mapping, kind, reason, "column"'
         with self.errors():
             found = self.connection.execute(
-                f"SELECT {_COLUMNS} FROM quarantine WHERE {where} ORDER BY id LIMIT ?",
-                (after, *(value for _, value in wanted), limit),
+                f"SELECT {by}, count(*) FROM quarantine WHERE {where} GROUP BY {by} ORDER BY count(*) DESC, {by}",
+                values,
+            ).fetchall()
+            return [
+                dict(zip(("mapping", "kind", "reason", "column", "rows"), group, strict=True))
+                | {
+                    "examples": [
+                        value
+                        for (value,) in self.connection.execute(
+                            "SELECT DISTINCT value FROM quarantine WHERE reason = ? AND mapping = ? AND kind = ?"
+                            ' AND "column" = ? LIMIT ?',
+                            (group[2], group[0], group[1], group[3], examples),
+                        )
+                    ]
+                }
+                for group in found
+            ]
+
+    def rows(
+        self, *, reason: str | None = None, mapping: str | None = None, kind: str | None = None,
+        column: str | None = None, after: str = "", limit: int = -1,
+    ) -> list[KeptRow]:  # fmt: skip
+        """Kept rows in order of their ids, those after the id `after`, at most `limit` (-1: all)."""
+        where, values = _where(reason=reason, mapping=mapping, kind=kind, column=column)
+        with self.errors():
+            found = self.connection.execute(
+                f"SELECT {_COLUMNS} FROM quarantine WHERE id > ? AND {where} ORDER BY id LIMIT ?",
+                (after, *values, limit),
             ).fetchall()
         return [_kept(row) for row in found]
 
@@ -190,6 +211,12 @@ class Ledger(LedgerFile):
             ).fetchall()
         names = ("number", "mapping", "started_at", "finished_at", "outcome", "report")
         return [dict(zip(names, (*row[:5], json.loads(row[5]) if row[5] else None), strict=True)) for row in rows]
+
+
+def _where(**wanted: str | None) -> tuple[str, list[str]]:
+    """A condition of SQL, and its values: the columns that are wanted, or any row."""
+    some = {name: value for name, value in wanted.items() if value is not None}
+    return " AND ".join(["TRUE", *(f'"{name}" = ?' for name in some)]), list(some.values())
 
 
 def _id(mapping: str, row: QuarantinedRow) -> str:
