@@ -23,7 +23,7 @@ from etl.steps import Step
 from graph.records import category_column, entity_column, numeric_column, transaction_columns
 
 if TYPE_CHECKING:
-    from pandera.pandas import DataFrameSchema
+    from etl.schema import Schema
 
 __all__ = [
     "CheckedRows", "Clock", "Contract", "RowLabels", "TransactionContract", "Window", "timestamps",
@@ -65,7 +65,7 @@ class TransactionContract:
         return Rates.read(self.mapping)
 
     @cached_property
-    def _schema(self) -> "DataFrameSchema":
+    def _schema(self) -> "Schema":
         from etl.schema import transaction_schema
 
         return transaction_schema(self.mapping, self.layout, self.clock.latest)

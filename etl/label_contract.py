@@ -19,7 +19,7 @@ from etl.sources import Chunk
 from graph.records import LABEL_COLUMNS
 
 if TYPE_CHECKING:
-    from pandera.pandas import DataFrameSchema
+    from etl.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LabelContract:
         return [*own, *([source] if source else [])]
 
     @cached_property
-    def _schema(self) -> "DataFrameSchema":
+    def _schema(self) -> "Schema":
         from etl.schema import label_schema
 
         return label_schema(self.files, self.clock.latest)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping as Named
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from etl.cleaning import Amounts, Parsed, column_of
 from etl.mapping import AmountColumn, TimeColumn
 from etl.refusals import Refusals
 from etl.steps import Step
+
+if TYPE_CHECKING:
+    from etl.schema import Schema
 
 READ, MISSING, UNREADABLE = 0, 1, 2
 """How a value was read, in a column of its own (`read_column`)."""
@@ -133,7 +136,7 @@ class Values:
         return +counts
 
 
-def refuse(refusals: Refusals, schema: Any, values: Values) -> None:
+def refuse(refusals: Refusals, schema: "Schema", values: Values) -> None:
     """Refuses the rows that a schema finds wrong."""
     from etl.schema import failures
 

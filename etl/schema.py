@@ -27,12 +27,13 @@ from graph.records import USER, category_column, entity_column, numeric_column
 _TEXT = pd.ArrowDtype(pa.string())
 _INTEGER = pd.Int64Dtype()
 _NUMBER = pd.ArrowDtype(pa.float64())
+Schema = pandera.DataFrameSchema
 Columns = dict[str, pandera.Column]
 Sources = Sequence[str]
 _REASONS = {reason.value: reason for reason in Reason}
 
 
-def transaction_schema(mapping: Mapping, layout: Layout, latest: int) -> pandera.DataFrameSchema:
+def transaction_schema(mapping: Mapping, layout: Layout, latest: int) -> Schema:
     """The schema of transactions; times after `latest` (microseconds UTC) have not come yet."""
     tx = mapping.transaction
     columns: Columns = {}
@@ -53,7 +54,7 @@ def transaction_schema(mapping: Mapping, layout: Layout, latest: int) -> pandera
     return _schema("transaction", columns)
 
 
-def row_label_schema(column: str, known_at: TimeColumn | None, latest: int) -> pandera.DataFrameSchema:
+def row_label_schema(column: str, known_at: TimeColumn | None, latest: int) -> Schema:
     """The schema of the labels in transactions' own rows, of those rows that hold one."""
     columns: Columns = {read_column("is_fraud"): _read([column], unreadable=Reason.BAD_LABEL)}
     if known_at is not None:
@@ -62,7 +63,7 @@ def row_label_schema(column: str, known_at: TimeColumn | None, latest: int) -> p
     return _schema("label", columns)
 
 
-def label_schema(files: LabelFiles, latest: int) -> pandera.DataFrameSchema:
+def label_schema(files: LabelFiles, latest: int) -> Schema:
     """The schema of label files."""
     columns: Columns = {"transaction_id": _key(files.transaction_id, Reason.MISSING_TRANSACTION_ID)}
     columns[read_column("is_fraud")] = _read(
@@ -74,7 +75,7 @@ def label_schema(files: LabelFiles, latest: int) -> pandera.DataFrameSchema:
     return _schema("label", columns)
 
 
-def attribute_schema(key: Sources, texts: Sources) -> pandera.DataFrameSchema:
+def attribute_schema(key: Sources, texts: Sources) -> Schema:
     """The schema of attribute files with these columns of text."""
     columns: Columns = {"key": _key(key, Reason.MISSING_KEY)}
     columns |= {attribute_column(name): _category([name]) for name in texts}
@@ -82,7 +83,7 @@ def attribute_schema(key: Sources, texts: Sources) -> pandera.DataFrameSchema:
 
 
 def failures(
-    schema: pandera.DataFrameSchema, values: dict[str, Any], rows: int
+    schema: Schema, values: dict[str, Any], rows: int
 ) -> Iterator[tuple[NDArray[np.bool_], Reason, tuple[str, ...]]]:
     """Checks values: for every check that fails, in order, which rows, why, and the source's columns at fault.
 
@@ -108,7 +109,7 @@ def _failure(error: SchemaError) -> tuple[NDArray[np.bool_], Reason, tuple[str, 
     )
 
 
-def _schema(name: str, columns: Columns) -> pandera.DataFrameSchema:
+def _schema(name: str, columns: Columns) -> Schema:
     return pandera.DataFrameSchema(columns, name=name, strict=True, ordered=True)
 
 
