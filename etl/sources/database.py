@@ -1,9 +1,10 @@
 """The way to a database: its URL from the environment, its driver, and what goes wrong, told without the password."""
 
+import logging
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -26,6 +27,9 @@ _EXAMPLE = "postgresql://user:password@host:5432/database"
 _REFUSED_LOGIN = ("28",)
 _AWAY = ("08", "57P", "53")
 """SQLSTATE classes: no connection, shut down, out of resources."""
+_POOL = "quipu"
+# SQLAlchemy logs, with a traceback, that a lost connection could not be closed in good order.
+logging.getLogger(f"sqlalchemy.pool.impl.NullPool.{_POOL}").setLevel(logging.CRITICAL)
 
 
 class SourceUnavailable(QuipuError):
@@ -57,7 +61,14 @@ class Database:
         if url.get_backend_name() == "postgresql":
             options["execution_options"] = {"postgresql_readonly": True}
         try:
-            return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=connect, **options)
+            return sa.create_engine(
+                url,
+                poolclass=sa.NullPool,
+                pool_logging_name=_POOL,
+                hide_parameters=True,
+                connect_args=connect,
+                **options,
+            )
         except ModuleNotFoundError as error:
             module = str(error.name)
             raise InputError(
@@ -165,10 +176,8 @@ def _encrypted(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
 
 
 def _close(connection: sa.Connection) -> None:
-    try:
+    with suppress(exc.SQLAlchemyError, OSError):  # of a lost connection there is nothing left to close
         connection.close()
-    except (exc.SQLAlchemyError, OSError):
-        connection.invalidate()  # there is nobody left to say goodbye to
 
 
 def _network(cause: BaseException) -> bool:
