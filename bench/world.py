@@ -36,6 +36,7 @@ _MODEL = {
     "min_data_in_leaf": 60,
     "lambda_l2": 10,
     "feature_fraction": 0.5,
+    "num_threads": 1,
     "seed": 1,
     "deterministic": True,
     "verbosity": -1,
