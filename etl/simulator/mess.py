@@ -1,8 +1,7 @@
 """A mess made of clean transactions, and an account of it: which row is damaged, how, and what must become of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,27 +9,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.reasons import Reason
-from etl.simulator.mess_kinds import KINDS, Fate, Ints, Kind, Rows, Texts
+from etl.simulator.broken_lines import break_lines
+from etl.simulator.damage_notes import DAMAGE, Notes
+from etl.simulator.mess_kinds import KINDS, Fate, Kind
+from etl.simulator.mess_spelling import Ints, Rows, Texts
 from etl.simulator.settings import stream
 
-DAMAGE = pa.schema(
-    [
-        pa.field("transaction_id", pa.string(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("column", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("expected", pa.string(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("original", pa.string()),
-        pa.field("damaged", pa.string()),
-    ]
-)
-"""One damage: the clean transaction's id; the row (from 0) in the messy file; the column, empty where it is the whole
-row; the kind of damage; a `Fate`, and the `Reason` of a quarantined row; the value before and after, null where there
-is none. Two damages of one row have two lines; where one of them puts the row in quarantine, both say so.
-"""
+__all__ = ["DAMAGE", "break_lines", "damage"]
 
-_AGAIN, _RESENT, _CONFLICT, _BROKEN = "exact_duplicate", "resent_duplicate", "conflicting_duplicate", "broken_line"
+_AGAIN, _RESENT, _CONFLICT = "exact_duplicate", "resent_duplicate", "conflicting_duplicate"
 _COPIES = (_AGAIN, _RESENT, _CONFLICT)
 _COPY_SHARES = (0.06, 0.04, 0.03)
 _TWICE = 0.12
@@ -67,7 +54,7 @@ def damage(transactions: pa.Table, share: float, seed: int) -> tuple[pa.Table, p
     is_copy = rng.random(len(victims)) < sum(_COPY_SHARES)
     copied, injured = victims[is_copy], victims[~is_copy]
 
-    notes = _Notes()
+    notes = Notes()
     places = np.arange(len(rows), dtype=np.float64)
     kinds = _possible(transactions)
     changes = _Changes(rows.texts)
@@ -81,94 +68,6 @@ def damage(transactions: pa.Table, share: float, seed: int) -> tuple[pa.Table, p
     position = np.empty(len(order), np.int64)
     position[order] = np.arange(len(order))
     return messy.take(pa.array(order)), notes.table(position)
-
-
-def break_lines(path: Path, damaged: pa.Table, share: float, seed: int) -> pa.Table:
-    """Breaks lines of a messy CSV file: fields too few or too many, quotes that stray.
-
-    Only lines that are whole until now, of transactions without any damage, so that each is refused as a broken row.
-
-    Args:
-        path: the file, one line a row below its header; it is replaced.
-        damaged: the damage so far (`DAMAGE`).
-        share: of the rows to break.
-        seed: of the choice.
-
-    Returns:
-        All damage, that of the lines included; column and value before are those of the whole line.
-    """
-    rng = stream(seed, "broken lines")
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = file.readlines()
-    touched = np.zeros(len(lines), np.bool_)
-    touched[damaged["row"].to_numpy()] = True
-    ids = [line.partition(",")[0].strip('"') for line in lines]
-    again = set(damaged["transaction_id"].to_pylist())
-    whole = np.array([row for row in np.flatnonzero(~touched).tolist() if ids[row] not in again], np.int64)
-    chosen = np.sort(rng.choice(whole, min(round(share * len(lines)), len(whole)), replace=False))
-    notes = _Notes()
-    before, after = [lines[row].rstrip("\r\n") for row in chosen.tolist()], []
-    for line, how in zip(before, rng.integers(0, len(_BREAKS), len(chosen)).tolist(), strict=True):
-        after.append(_BREAKS[how](line))
-    for row, line in zip(chosen.tolist(), after, strict=True):
-        lines[row] = f"{line}\n"
-    part = path.with_suffix(".part")
-    part.write_text("".join([header, *lines]), encoding="utf-8", newline="")
-    part.replace(path)
-    notes.add(
-        ids=[ids[row] for row in chosen.tolist()], rows=chosen, column="", kind=_BROKEN,
-        fate=Fate.QUARANTINED, reason=Reason.BROKEN_ROW, original=_objects(before), damaged=_objects(after),
-    )  # fmt: skip
-    return pa.concat_tables([damaged, notes.table(np.arange(len(lines)))]).sort_by("row")
-
-
-def _cut(line: str) -> str:
-    return line.rpartition(",")[0]
-
-
-def _lengthen(line: str) -> str:
-    return f"{line},extra,"
-
-
-def _stray_quote(line: str) -> str:
-    """A quote that opens in the middle of the second field, and one in a quoted field that closes nothing."""
-    first, comma, rest = line.partition(",")
-    return f'{first}{comma}"{rest[:4].strip(chr(34))}"{rest[4:]}'
-
-
-def _open_quote(line: str) -> str:
-    """The first field's quote never closes."""
-    return '"' + line.replace('"', "")
-
-
-_BREAKS = (_cut, _lengthen, _stray_quote, _open_quote)
-
-
-@dataclass
-class _Notes:
-    """The damage so far, column by column; rows by number before they were put in order."""
-
-    parts: list[pa.Table] = field(default_factory=list)
-
-    def add(
-        self, *, ids: Sequence[str], rows: Ints, column: str, kind: str, fate: Fate | Sequence[str],
-        reason: Reason | Sequence[str | None] | None, original: Texts, damaged: Texts,
-    ) -> None:  # fmt: skip
-        count = len(rows)
-        fates = [fate.value] * count if isinstance(fate, Fate) else list(fate)
-        reasons = [reason] * count if reason is None or isinstance(reason, Reason) else list(reason)
-        columns = [
-            pa.array(ids, pa.string()), pa.array(rows), pa.array([column] * count, pa.string()),
-            pa.array([kind] * count, pa.string()), pa.array(fates, pa.string()), pa.array(reasons, pa.string()),
-            pa.array(original, pa.string()), pa.array(damaged, pa.string()),
-        ]  # fmt: skip
-        self.parts.append(pa.table(columns, schema=DAMAGE))
-
-    def table(self, position: Ints) -> pa.Table:
-        """In order of the rows' positions."""
-        told = pa.concat_tables([DAMAGE.empty_table(), *self.parts])
-        place = DAMAGE.get_field_index("row")
-        return told.set_column(place, DAMAGE.field(place), pa.array(position[told["row"].to_numpy()])).sort_by("row")
 
 
 class _Changes:
@@ -238,7 +137,7 @@ def _draw(rng: np.random.Generator, weights: NDArray[np.float64]) -> Ints:
     return np.where(sums[-1] > 0, result, -1)
 
 
-def _injure(rows: Rows, numbers: Ints, choices: Sequence[_Choice], changes: _Changes, notes: _Notes) -> None:
+def _injure(rows: Rows, numbers: Ints, choices: Sequence[_Choice], changes: _Changes, notes: Notes) -> None:
     """Damages these rows in their place; `numbers` are theirs in the whole table."""
     weights = _fitting(rows, choices)
     first = _draw(rows.rng, weights)
@@ -280,7 +179,7 @@ def _together(one: _Choice, other: _Choice) -> bool:
     return len(columns) == 2 and columns != _TOLD_TOGETHER and not both_refuse
 
 
-def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: _Notes, first: int) -> pa.Table:
+def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: Notes, first: int) -> pa.Table:
     """Copies of rows, to be sent again; `first` is the number of the first one."""
     some = rows.take(copied)
     shares = np.array(_COPY_SHARES) / sum(_COPY_SHARES)
@@ -301,9 +200,11 @@ def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: _Notes, f
     for number in np.unique(drawn[drawn >= 0]).tolist():
         here, column = resent[drawn == number], harmless[number].column
         there = some.take(here)
-        damaged = harmless[number].kind.spell(there, column)
-        changes.set(column, here, damaged)
-        note(here, _RESENT, column, there.text(column), damaged)
+        original, damaged = there.text(column), harmless[number].kind.spell(there, column)
+        differs = original != damaged
+        how[here[~differs]] = _COPIES.index(_AGAIN)
+        changes.set(column, here[differs], damaged[differs])
+        note(here[differs], _RESENT, column, original[differs], damaged[differs])
     conflicts = np.flatnonzero(how == _COPIES.index(_CONFLICT))
     cents = some.cents()[conflicts]
     cents += np.where(cents < 0, -1, 1) * rows.rng.integers(1, 10_000, len(cents))
@@ -314,12 +215,6 @@ def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: _Notes, f
     nothing = np.full(len(again), None, dtype=object)
     note(again, _AGAIN, "", nothing, nothing)
     return changes.made()
-
-
-def _objects(texts: list[str]) -> Texts:
-    result = np.empty(len(texts), dtype=object)
-    result[:] = texts
-    return result
 
 
 def _as_texts(table: pa.Table) -> pa.Table:

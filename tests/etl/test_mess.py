@@ -189,7 +189,7 @@ def test_damage_is_where_the_damage_file_says_and_nowhere_else(loaded: dict[str,
             continue
         table = pq.read_table(messy.folder / "transactions.parquet").to_pylist()
         for (row, column), hurt in told.items():
-            assert not column or table[row][column] == hurt["damaged"] != hurt["original"]
+            assert not column or table[row][column] == hurt["damaged"] != hurt["original"], hurt
         clean = {row["transaction_id"]: row for row in _texts(loaded["clean"].folder / "transactions.parquet")}
         whole = sorted(set(range(len(table))) - {row for row, _ in told})
         assert len(whole) > 0.85 * len(table)
