@@ -80,6 +80,8 @@ def show(result: dict[str, Any]) -> None:
             style=None if finding["sure"] else "bold",
         )
     out.print(shown)
+    if result["left_aside"]:
+        out.print("left aside: " + ", ".join(result["left_aside"]))
     trial = result["trial"]
     for finding in result["columns"]:
         if not finding["sure"]:

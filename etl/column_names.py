@@ -162,11 +162,9 @@ class ColumnName:
     @cached_property
     def _excused(self) -> frozenset[str]:
         # `user_agent` and `sales_channel` are properties; `dest_bank_account` is an account all the same.
-        return (
-            frozenset({"kind"})
-            if {"account"} <= self.concepts and {"bank", "banco"} & set(self.words)
-            else (frozenset())
-        )
+        if "account" in self.concepts and {"bank", "banco"} & set(self.words):
+            return frozenset({"kind"})
+        return frozenset({"extra"}) if "address" in self.concepts else frozenset()
 
     @cached_property
     def unit(self) -> str | None:

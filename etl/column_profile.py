@@ -17,11 +17,15 @@ from etl.mapping import AmountColumn
 _IP = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(\d{1,3}(\.\d{1,3}){3})?)$"
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 _HEX = r"^\{?([0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{16,128})\}?$"
-_MONEY = r"[$€£¥₹₽₱₩]|^\s*(S/|[A-Z]{3}\s)|\s[A-Z]{3}$"
+_MONEY = r"[$€£¥₹₽₱₩]\s*[-(]?\d|^\s*-?(S/\.?|[A-Z]{3})\s*-?\d|\d\s*([A-Z]{3}|[$€£¥₹₽₱₩])$"
 _CURRENCY = r"^([A-Za-z]{3}|S/\.?|US\$|[$€£¥₹])$"
 _CODE = r"^0\d+$"
 _COORDINATES = r"^\(?-?\d{1,3}\.\d+\s*[,;]\s*-?\d{1,3}\.\d+\)?$"
 _COMMA = r"\d,\d{1,2}$"
+_METHOD = (
+    r"(?i)^(visa|master ?card|amex|american express|discover|paypal|(credit|debit)([ _-]?card)?|cash|efectivo|yape|"
+    r"plin|tarjeta.*|bank[ _-]?transfer|wallet|apple ?pay|google ?pay|upi|ach|wire)$"
+)
 _LOOKED_AT = 5_000
 MANY = 50
 """As many different values as a column may have to be listed value by value."""
@@ -145,6 +149,11 @@ class Column:
         return self.share(_COORDINATES)
 
     @cached_property
+    def looks_like_method(self) -> float:
+        """Share of different values that are ways to pay: brands of cards, cash, wallets."""
+        return self.share(_METHOD) if not self.numeric else 0.0
+
+    @cached_property
     def has_money_signs(self) -> float:
         """Share of different values with a currency beside the number."""
         return self.share(_MONEY) if not self.numeric else 0.0
@@ -185,7 +194,8 @@ class Column:
     @cached_property
     def codes(self) -> NDArray[np.int64]:
         """int64[n]: the same number for the same value, -1 where there is none."""
-        return pd.factorize(self.text.to_pandas())[0].astype(np.int64)
+        codes: NDArray[np.int64] = pd.factorize(self.text.to_pandas())[0].astype(np.int64)
+        return codes
 
 
 def profile_columns(table: pa.Table, now: int) -> dict[str, Column]:

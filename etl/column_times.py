@@ -149,10 +149,13 @@ def _numbered(
     name: ColumnName, array: pa.Array, uniques: pa.Array, numbers: NDArray[np.float64], now: int
 ) -> TimeReading | None:
     """Numbers are times only where their name says so; then their size tells what they count."""
-    named = name.any("time", "began", "created", "occurred", "known", "arrived", "changed") or (
-        name.has("unit") and not name.any("derived", "past")
-    )
-    if not named or name.any("id", "amount", "city", "merchant", "scenario") or len(uniques) < 2 <= len(numbers) - 1:
+    named = name.any("time", "began", "created", "occurred", "known", "arrived", "changed", "unit")
+    if (
+        not named
+        or name.has("derived")
+        or name.any("id", "amount", "city", "merchant", "scenario")
+        or len(uniques) < 2 <= len(numbers) - 1
+    ):
         return None
     ok = np.isfinite(numbers)
     known = numbers[ok]
@@ -172,8 +175,7 @@ def _numbered(
         if not (name.unit and name.words and set(name.words) & _CLOCKS):
             return None
     elif _SPREADSHEET[0] <= low and high <= _SPREADSHEET[1] and name.unit != "s":
-        reading = _counted(array, {"epoch": "d", "origin": _EXCEL}, "numbers of the size of a spreadsheet's days")
-        return reading
+        return _counted(array, {"epoch": "d", "origin": _EXCEL}, "numbers of the size of a spreadsheet's days")
     return _offset(name, array, low, high, now) if low >= 0 and len(known) > 1 else None
 
 

@@ -52,6 +52,7 @@ class Draft:
         fraud: bool[n], which of them are fraud, where there is a label.
         labelled: bool[n], which of them say fraud or genuine.
         made_up_clock: the time is only an order, made up of something else.
+        clock_parts: columns that tell the rest of a time which stands in several.
     """
 
     columns: dict[str, Column]
@@ -63,6 +64,7 @@ class Draft:
     fraud: NDArray[np.bool_] | None = None
     labelled: NDArray[np.bool_] | None = None
     made_up_clock: bool = False
+    clock_parts: list[str] = field(default_factory=list)
     _settled: set[str] = field(default_factory=set)
 
     @property

@@ -13,10 +13,6 @@ from etl.mapping import CATEGORY_FIELDS, AmountColumn
 
 _BEST_AMOUNTS = {"amount", "amt", "amnt", "monto", "mto", "importe", "imp"}
 _METHOD_WORDS = {"payment", "payments", "pago", "pagos", "pay"}
-_METHODS = re.compile(
-    r"(?i)^(visa|master ?card|amex|american express|discover|paypal|credit|debit|cash|efectivo|yape|plin|credit[ _-]?card|"
-    r"debit[ _-]?card|tarjeta.*|bank[ _-]?transfer|wallet|apple ?pay|google ?pay|upi|ach|wire)$"
-)
 _MOST_CATEGORIES = 1_000
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 _SIGNS = re.compile(r"[*?\[\]]")
@@ -140,9 +136,7 @@ def _method_score(column: Column) -> float:
         return 0.9
     if name.has("method") and words & {"tender", "instrument"}:
         return 0.8
-    values = list(column.counts)
-    known = sum(bool(_METHODS.match(value)) for value in values)
-    if values and known >= 0.6 * len(values):
+    if column.looks_like_method >= 0.6:
         return 0.7 if name.has("card") else 0.65
     return 0.55 if name.has("card", "kind") and words & {"type", "tipo", "brand", "marca"} else 0.0
 
@@ -218,8 +212,8 @@ def _globs(names: Sequence[str], columns: Sequence[str], used: set[str]) -> list
         found = _NUMBERED.match(name)
         family = families.get(found[1], []) if found else []
         patterns = [f"{found[1]}*", f"{found[1]}[0-9]*"] if found and len(family) >= 3 else []
-        fitting = [p for p in patterns if {c for c in columns if fnmatchcase(c, p)} - used == set(family)]
-        written[fitting[0] if fitting else name] = None
+        fitting = [p for p in patterns if {c for c in columns if fnmatchcase(c, p)} - used == set(family) - used]
+        written[fitting[0] if fitting and name not in used else name] = None
     return list(written)
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from etl import cleaning
 from etl.column_profile import Column
 from etl.guess_draft import LEFT_OUT, Draft, quoted
 from etl.mapping import ENTITY_FIELDS
@@ -14,6 +15,9 @@ _WORDS = {
     "document": "a document's number", "device": "a device", "cookie": "a cookie", "ip": "an IP address",
     "address": "an address",
 }  # fmt: skip
+_OWN_THINGS = {"device", "email", "phone", "address"}
+_ITS_OWN = {"user", "account", "merchant", "card"}
+"""Whose transaction it is may stand in the name of a transaction's id: `merchant_order_id`."""
 _PERSONAL = {"card", "email", "phone", "document", "ip", "address", "account"}
 
 
@@ -24,7 +28,7 @@ def find_transaction_id(draft: Draft) -> None:
         return
     score, _, column = scored[0]
     name = column.name.text
-    repeats = int(column.there.sum()) - column.distinct
+    repeats = max(0, draft.different_rows - column.distinct)
     doubt = ""
     if column.name.any("index") and not column.name.has("transaction"):
         doubt = "it is a row's number: other files must not begin again at the same number"
@@ -51,12 +55,16 @@ def _id_score(column: Column, draft: Draft) -> float:
         return 0.0
     if name.any("time", "amount", "fraud", "outcome", "dispute", "kind", "geo", "city", "past", "derived", "extra"):
         return 0.0
-    whole_rows = column.uniqueness if column.uniqueness == 1 else column.distinct / max(1, draft.different_rows)
-    if whole_rows < (0.8 if name.has("transaction", "id") else 0.98):
+    told_apart = column.uniqueness if column.uniqueness == 1 else column.distinct / max(1, draft.different_rows)
+    if told_apart < (0.8 if name.has("transaction", "id") else 0.98):
         return 0.0
-    named = name.identity
-    if named:
-        return 0.7 if name.has("transaction", "id") and named in {"user", "account", "merchant", "card"} else 0.0
+    if name.identity:
+        return 0.7 if name.has("transaction", "id") and name.identity in _ITS_OWN else 0.0
+    return _id_name_score(column, draft)
+
+
+def _id_name_score(column: Column, draft: Draft) -> float:
+    name = column.name
     unknown = 0.05 * len(name.unknown)
     if name.has("transaction", "id"):
         return 1.0 - unknown
@@ -76,23 +84,23 @@ def find_composite_id(draft: Draft) -> None:
     """Makes up an id of several columns where none is one."""
     if "transaction_id" in draft.transaction:
         return
-    chosen: list[str] = []
-    best = 0
     target = draft.different_rows
-    first = _listed(draft, "user_id", "occurred_at", "amount", "restaurant_id", "device_id", "ip")
-    rest = sorted(
-        (c.name.text for c in draft.columns.values() if c.name.text not in first and not c.nested and not _judged(c)),
-        key=lambda name: -draft.columns[name].distinct,
-    )
-    for place, name in enumerate([*first, *rest]):
-        if best >= target and place >= min(3, len(first)):
+    # More than the sample needs, since the whole has more rows to tell apart.
+    chosen = [*_listed(draft, "user_id", "occurred_at"), *draft.clock_parts, *_listed(draft, "amount", "restaurant_id")]
+    chosen = list(dict.fromkeys(chosen))
+    best = draft.distinct(chosen)
+    others = (c for c in draft.columns.values() if c.name.text not in chosen and not c.nested and not _judged(c))
+    rest = sorted((c.name.text for c in others), key=lambda name: -draft.columns[name].distinct)
+    if "user_id" not in draft.transaction:
+        chosen, rest = [*chosen, *rest[:1]], rest[1:]
+        best = draft.distinct(chosen)
+    for name in rest:
+        if best >= target or len(chosen) >= 12:
             break
         count = draft.distinct([*chosen, name])
-        if count > best or place < min(3, len(first)):
+        if count > best:
             chosen.append(name)
             best = count
-        if len(chosen) >= 12:
-            break
     draft.transaction["transaction_id"] = chosen if len(chosen) > 1 else chosen[0]
     alike = draft.rows - target
     told = f"no column is a transaction's id; these together tell {best:,} of {draft.rows:,} rows of the sample apart"
@@ -149,18 +157,19 @@ def _identity(column: Column) -> tuple[str, float]:
     many = column.rows >= 40
     if kind == "ip":
         return "ip", 0.6 if column.distinct > 2 or not many else 0.0
+    if column.looks_like_method > 0.5 or column.looks_like_coordinates > 0.5:
+        return "", 0.0
     if (many and column.distinct <= 2) or (column.numeric and not column.whole):
         return "", 0.0
     kind = "restaurant" if kind == "merchant" else kind
     exact = name.has("id") or not name.unknown
     score = (0.9 if exact else 0.65) - 0.1 * len(name.unknown) - 0.1 * (name.has("name") and not name.has("id"))
     score += 0.05 * name.has("id")
-    if many and not column.repeats(_LEAST.get(kind, 10)) and not (name.has("id") and column.distinct > 2):
+    told = name.has("id") or (kind in {"card", "account"} and not name.unknown and not name.numbered)
+    if many and not column.repeats(_LEAST.get(kind, 10)) and not (told and column.distinct > 2):
         return "", 0.0
-    if many and kind in {"device", "email", "phone", "address"} and column.top_share > 0.2 and not name.has("id"):
+    if many and kind in _OWN_THINGS and not name.has("id") and (column.top_share > 0.2 or column.uniqueness < 0.05):
         return "", 0.0  # shared by so many, it is a property and no thing
-    if kind == "email" and column.looks_like_hash < 0.5 and column.uniqueness < 0.01:
-        return "", 0.0
     return kind, score
 
 
@@ -200,12 +209,11 @@ def _take_user(draft: Draft, scored: dict[str, list[tuple[float, Column]]]) -> N
         draft.settle([column], "user_id", why, doubt)
         return
     for kind in _INSTEAD:
-        if scored.get(kind):
-            _, column = scored[kind][0]
+        told_apart = [c for _, c in scored.get(kind, []) if draft.rows < 40 or c.repeats(10)]
+        if told_apart:
+            column = told_apart[0]
             draft.transaction["user_id"] = column.name.text
-            doubt = f"no column names the user, so {_WORDS[kind]} stands for the one who pays"
-            if kind in {"account"}:
-                doubt = ""
+            doubt = "" if kind == "account" else f"no column names the user, so {_WORDS[kind]} stands for who pays"
             draft.settle([column], "user_id", f"{_WORDS[kind]} by its name or values", doubt)
             return
     people = [c for c in draft.free if c.name.has("person") and not c.numeric and c.distinct > 2]
@@ -257,7 +265,8 @@ def _take_entity(draft: Draft, kind: str, column: Column, score: float, *, first
     doubt = "" if score >= 0.7 else f"is it {kind}s that several users can have in common? If not, take it out"
     if kind == "ip" and column.looks_like_ip < 0.8:
         doubt = "its name says IP address, but its values are not in the form of one; they link users all the same"
-        if column.looks_like_ip < 0.5:
+        kept = cleaning.identifiers("ip", column.array).values.null_count - int((~column.there).sum())
+        if kept > 0.05 * draft.rows:  # as addresses they would count as missing
             kind, first = "network", True
     if first and kind in ENTITY_FIELDS:
         key = ENTITY_FIELDS[kind]
@@ -278,7 +287,7 @@ def _why(kind: str, column: Column) -> str:
         return "IP addresses by their form"
     if kind == "email" and column.looks_like_email >= 0.8:
         return "e-mail addresses by their form"
-    return f"by its name; {column.distinct:,} different in {column.rows:,} rows"
+    return "by its name" + (f"; {column.distinct:,} different in {column.rows:,} rows" if column.rows >= 20 else "")
 
 
 def _entity_name(text: str, taken: set[str]) -> str:

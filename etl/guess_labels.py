@@ -30,7 +30,7 @@ def find_label(draft: Draft) -> None:
         return
     score, _, column = scored[0]
     fraud, genuine, doubt = _values(column)
-    others = [c.name.text for s, _, c in scored[1:] if s >= 0.5]
+    others = [c.name.text for s, _, c in scored[1:] if s >= max(0.5, score - 0.25)]
     if others:
         doubt = doubt or f"{', '.join(others)} could be the label as well"
     if score < _UNSURE:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from etl import cleaning
 from etl.mapping import Source, SqlQuery
-from etl.sources import Rows, open_rows, sample
+from etl.sources import Rows, expand, open_file, sample
 from graph.errors import InputError
 
 _MOST_ROWS = 100_000
@@ -33,19 +33,31 @@ class Table:
     rows: pa.Table
 
 
-def tables_of_files(pattern: str) -> list[Table]:
+def tables_of_files(pattern: str) -> tuple[list[Table], list[str]]:
     """Samples of the tables among the files that a path, a folder or a glob names; the largest first.
 
     Files with the same columns are one table; the sample is of a few of them, the first and the last among these.
+    Of several files, those that cannot be read are only named.
 
     Raises:
-        InputError: no file matches, or one cannot be read.
+        InputError: no file matches, or none can be read.
     """
     alike: dict[frozenset[str], list[Rows]] = {}
-    for rows in open_rows(Source(files=(pattern,)), Path()):
-        alike.setdefault(frozenset(rows.columns), []).append(rows)
+    paths = expand((pattern,), Path())
+    unread: list[str] = []
+    for path in paths:
+        try:
+            rows = open_file(path)
+        except InputError:
+            if len(paths) == 1:
+                raise
+            unread.append(str(path))
+        else:
+            alike.setdefault(frozenset(rows.columns), []).append(rows)
+    if not alike:
+        open_file(paths[0])  # says what is wrong
     tables = [Table(tuple(rows.name for rows in group), _sampled(group)) for group in alike.values()]
-    return sorted(tables, key=lambda table: -sum(Path(name).stat().st_size for name in table.names))
+    return sorted(tables, key=lambda table: -sum(Path(name).stat().st_size for name in table.names)), unread
 
 
 def table_of_query(query: SqlQuery) -> Table:
@@ -90,7 +102,7 @@ def _seen_from(name: str, folder: Path) -> str:
         relative = os.path.relpath(absolute, folder.resolve())
     except ValueError:  # another drive
         return absolute
-    up = relative.split(os.sep).count("..")
+    up = Path(relative).parts.count("..")
     if up > _MOST_STEPS_UP or folder.resolve() != Path(os.path.abspath(folder)):  # noqa: PTH100
         return absolute
     return relative
@@ -130,13 +142,3 @@ def _joined(parts: Sequence[pa.Table]) -> pa.Table:
             arrays = [cleaning.as_text(array) for array in arrays]
         columns[name] = pa.chunked_array(arrays)
     return pa.table(columns)
-
-
-def require_rows(table: Table) -> None:
-    """Checks that there is something to look at.
-
-    Raises:
-        InputError: there are no rows.
-    """
-    if not table.rows.num_rows:
-        raise InputError(f"{table.names[0]} has no rows", hint="init looks at values: give a file with some rows in it")

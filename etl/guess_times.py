@@ -53,10 +53,11 @@ def find_occurred_at(draft: Draft) -> None:
             "nothing says in which time zone these times are; UTC is assumed. Where they are local times, "
             "name the zone, such as America/Lima"
         )
-    draft.transaction["occurred_at"] = how
+    draft.transaction["occurred_at"] = how if len(how) > 1 else column.name.text
     draft.occurred = time.micros
     draft.settle([column], "occurred_at", time.why, ". ".join(doubts))
     if clock:
+        draft.clock_parts += [c.name.text for c in clock]
         draft.settle(clock, LEFT_OUT, f"belongs to {column.name.text}, which is the time of the transaction")
     _other_clocks(draft, time)
 
@@ -137,7 +138,8 @@ def _same_clock(column: Column, time: TimeReading) -> bool:
     if other is not None and (other.ok & time.ok).sum() >= 3 and column.name.any("time", "unit", "transaction"):
         together = other.ok & time.ok
         gap = (other.micros - time.micros)[together]
-        same = np.ptp(gap) <= 86_400 * SECOND and (other.relative or np.abs(gap).max() <= 86_400 * SECOND)
+        steady = other.relative or together.sum() >= 20 or np.abs(gap).max() <= 86_400 * SECOND
+        same = steady and np.ptp(gap) <= 86_400 * SECOND
         if same and not column.name.any("began", "past", "known", "dispute", "arrived"):
             return True
     return False
@@ -181,12 +183,14 @@ def _made_up(draft: Draft) -> None:
     parts = [c for c in draft.free if set(c.name.words) & set(_CALENDAR) and c.whole and _plain_part(c)]
     years = [c for c in parts if set(c.name.words) & {"year", "anio", "ano"} and _between(c, 1990, 2100)]
     if years:
-        others = [c.name.text for c in parts if c not in years[:1]]
+        rest = [c for c in parts if c not in years[:1]] + _time_of_day(draft, years[0])
+        others = [c.name.text for c in rest]
         how: dict[str, Any] = {"column": years[0].name.text, "format": "%Y", "timezone": "UTC"}
         doubt = "it tells only the year" + (f"; {quoted(others)} tell the rest" if others else "")
         doubt += ". Join the parts into one column in the source (in a query: an expression) and name it here"
         _take(draft, years[0], how, "the only column with a year", doubt)
-        draft.settle([c for c in parts if c not in years[:1]], LEFT_OUT, "a part of the date")
+        draft.clock_parts += others
+        draft.settle(rest, LEFT_OUT, "a part of the time of the transaction")
         return
     steps = [c for c in parts if not _between(c, 1990, 2100) and c.distinct > 1 and _between(c, 0, 10_000)]
     if steps:
@@ -194,7 +198,7 @@ def _made_up(draft: Draft) -> None:
         how = {"column": column.name.text, "epoch": "d", "origin": _ORIGIN}
         doubt = (
             f"no column tells the day. {column.name.text} gives the order: each of its steps counts as one day from "
-            f"{_ORIGIN}, which is made up, so windows of days mean little. Name a column of real times where you have one"
+            f"{_ORIGIN}, which is made up, so windows of days mean little. Name a column of real times if you have one"
         )
         _take(draft, column, how, f"the only column that tells an order in time ({column.distinct} steps)", doubt)
         return

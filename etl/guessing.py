@@ -48,6 +48,11 @@ class Guess:
         return [key for key in ("occurred_at", "amount") if self.transaction.get(key) == PLACEHOLDER]
 
     @property
+    def unlabelled(self) -> bool:
+        """Nothing says what was fraud."""
+        return self.label is None and all(finding.taken_as != "labels" for finding in self.findings)
+
+    @property
     def fitness(self) -> int:
         """How much of a table of transactions this is, to choose the one among several."""
         sure = {finding.taken_as for finding in self.findings if finding.columns}

@@ -16,25 +16,28 @@ _ORDER = (
     "transaction_id", "occurred_at", "arrived_at", "user_id", "amount", "currency", "restaurant_id", "device_id", "ip",
     "payment_method", "transaction_type", "city", "entities", "numeric", "categorical", "times",
 )  # fmt: skip
-_NO_LABEL = """\
-No column says what was fraud. Without labels Quipu can load and look at the graph, but not learn. Where labels come in
-files of their own:
+_NO_LABEL = (
+    f"{PLACEHOLDER}: no column says what was fraud. Without labels Quipu can load and walk the graph, but not learn. "
+    "A column of labels goes under label: {is_fraud: …, known_at: {delay: 7d}}; labels in files of their own go here:"
+)
+_LABEL_FILES = """\
 labels:
   files: "chargebacks/*.csv"
   transaction_id: …
   is_fraud: …
-  known_at: …          # when it became known
+  known_at: …   # when it became known
 """
 
 
-def mapping_text(guess: Guess, head: dict[str, Any], made_from: str) -> str:
+def mapping_text(guess: Guess, head: dict[str, Any], made_from: str, blocks: dict[str, Any] | None = None) -> str:
     """The mapping file.
 
     Args:
         head: what stands above `transaction`: name and source.
         made_from: what was looked at, for the first line.
+        blocks: `labels` and `attributes`, where there are files of these.
     """
-    doubts = sum(not finding.sure for finding in guess.findings)
+    doubts = sum(not finding.sure for finding in guess.findings) + guess.unlabelled
     lines = _comment(f"Made by `quipu init` from {made_from}. docs/mapping.md has every key.")
     if doubts:
         lines += _comment(f"A person should decide {_things(doubts)}: look for DECIDE.")
@@ -43,7 +46,9 @@ def mapping_text(guess: Guess, head: dict[str, Any], made_from: str) -> str:
     for key in _ORDER:
         if key in guess.transaction:
             lines += _entry(key, guess.transaction[key], guess.findings)
-    lines += ["", *_label(guess)]
+    if guess.label is not None or guess.unlabelled:
+        lines += ["", *_label(guess)]
+    lines += _blocks(blocks or {}, guess.findings)
     lines += _apart(guess.findings, NEVER, "Never features, since they tell of what is known only later:")
     lines += _apart(guess.findings, LEFT_OUT, "Left out:")
     if guess.personal:
@@ -100,11 +105,25 @@ def _listed(key: str, values: Sequence[Any]) -> list[str]:
 
 def _label(guess: Guess) -> list[str]:
     if guess.label is None:
-        return ["# DECIDE: " + line if not place else "# " + line for place, line in enumerate(_NO_LABEL.splitlines())]
+        return [*_comment(_NO_LABEL), *(f"# {line}" for line in _LABEL_FILES.splitlines())]
     lines = ["label:"]
     for key, value in guess.label.items():
         found = [finding for finding in guess.findings if finding.taken_as == f"label.{key}"]
         lines += _decide(found, "  ") + _with_why(f"  {key}: {flow(value)}", found, "  ")
+    return lines
+
+
+def _blocks(blocks: dict[str, Any], findings: Sequence[Finding]) -> list[str]:
+    lines: list[str] = []
+    if "labels" in blocks:
+        found = [finding for finding in findings if finding.taken_as == "labels"]
+        lines += ["", *_decide(found, ""), "labels:"]
+        lines += [f"  {key}: {flow(value)}" for key, value in blocks["labels"].items()]
+    if "attributes" in blocks:
+        lines += ["", "attributes:"]
+        for name, content in blocks["attributes"].items():
+            found = [finding for finding in findings if finding.taken_as == f"attributes.{name}"]
+            lines += _with_why(f"  {name}: {flow(content)}", found, "  ")
     return lines
 
 
