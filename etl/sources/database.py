@@ -2,7 +2,6 @@
 
 import logging
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,10 +11,11 @@ from urllib.parse import quote, quote_plus
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from etl.sources import pg8000_driver
 from graph.errors import InputError, QuipuError
 
 _DRIVERS = {
-    "postgresql": "postgresql+pg8000",
+    "postgresql": pg8000_driver.NAME,
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
     "mssql": "mssql+pymssql",
@@ -57,11 +57,11 @@ class Database:
 
     def _created(self) -> sa.Engine:
         options: dict[str, Any] = {}
-        url, connect = _encrypted(self._url)
+        url, connect = pg8000_driver.encrypted(self._url)
         if url.get_backend_name() == "postgresql":
             options["execution_options"] = {"postgresql_readonly": True}
         try:
-            return sa.create_engine(
+            engine = sa.create_engine(
                 url,
                 poolclass=sa.NullPool,
                 pool_logging_name=_POOL,
@@ -82,6 +82,9 @@ class Database:
             ) from error
         except (exc.ArgumentError, TypeError, ValueError) as error:
             raise self._wrong_url(error) from error
+        if url.drivername == pg8000_driver.NAME:
+            pg8000_driver.tune(engine)
+        return engine
 
     @contextmanager
     def connected(self) -> Iterator[sa.Connection]:
@@ -158,21 +161,6 @@ def _url(variable: str) -> sa.URL:
     if url.get_backend_name() == "sqlite" and not file.startswith(("file:", ":memory:")) and not Path(file).is_file():
         raise InputError(f"{variable} names a database file that is not there: {file}", hint="sqlite:////absolute/path")
     return url
-
-
-def _encrypted(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
-    """`sslmode` in a URL means to pg8000 what it means to all other PostgreSQL clients."""
-    mode = url.query.get("sslmode")
-    if url.drivername != "postgresql+pg8000" or mode is None:
-        return url, {}
-    context: ssl.SSLContext | bool | None = None
-    if mode == "disable":
-        context = False
-    elif mode in {"require", "verify-ca", "verify-full"}:
-        context = ssl.create_default_context()
-        context.check_hostname = mode == "verify-full"
-        context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
-    return url.difference_update_query(["sslmode"]), {"ssl_context": context}
 
 
 def _close(connection: sa.Connection) -> None:
