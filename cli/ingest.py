@@ -77,6 +77,8 @@ def ingest(
             # Once more without a limit, for a page that shows what is wrong with all of the rows.
             tolerant = read.model_copy(update={"quarantine": QuarantinePolicy(limit=1.0)})
             page = _page_of_stopped(loaded(tolerant, dry=True), opened, error, html)
+            if page is None:
+                raise
             raise LimitExceeded(error.message, hint=f"{error.hint}; see {page}, a page with what is wrong") from error
         finally:
             opened.close()
@@ -123,8 +125,8 @@ def _before(report: "LoadReport", store: "Store") -> dict[str, Any] | None:
         return load_before(ledger.loads(), report.mapping, report.number)
 
 
-def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded, html: Path | None) -> Path:
-    """A page of a load that was stopped."""
+def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded, html: Path | None) -> Path | None:
+    """Writes the page of a load that was stopped; None where that cannot be done."""
     from etl.comparison import attention
     from etl.report_page import keep_page, render_page
     from graph.settings import settings
@@ -132,16 +134,19 @@ def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded,
     document, before = report.as_dict(), _before(report, store)
     reason = error.message.partition(". For example")[0] + "."
     page = render_page(document, attention(document, before), before, stopped=reason)
-    return _written(html, page) if html is not None else keep_page(settings().var / "reports", "stopped", page)
+    if html is not None:
+        return _written(html, page)
+    try:
+        return keep_page(settings().var / "reports", "stopped", page)
+    except OSError:
+        return None
 
 
 def _written(path: Path, page: str) -> Path:
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"--html: {path} cannot be written: {error.strerror}", hint="the rows are loaded; name another file"
-        ) from error
+        raise InputError(f"--html: {path} cannot be written: {error.strerror}", hint="name another file") from error
     return path
 
 

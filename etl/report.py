@@ -360,7 +360,7 @@ def _amounts(found: Histogram) -> dict[str, Any]:
         "sum": found.total / 100,
         "median": found.quantile(0.5) / 100,
         "p99": found.quantile(0.99) / 100,
-        "largest": found.quantile(1) / 100,
+        "largest": found.largest / 100,
         "bars": [{**bar, "from": bar["from"] / 100, "to": bar["to"] / 100} for bar in found.bars()],
     }
 

@@ -14,7 +14,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.colors import to_rgb
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -41,6 +42,7 @@ _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
 }
 _DAYS_DRAWN = 400
+_DATES = 6
 _WIDE: Final = (5.6, 2.7)
 
 
@@ -56,12 +58,12 @@ def rows_per_day(days: dict[str, int], gaps: list[tuple[date, date]], descriptio
         ax.bar(starts, rows, width=width * 0.9, align="edge", color=BLUE, lw=0)
         for place, (first, last) in enumerate(gaps):
             ax.axvspan(
-                date2num(first), date2num(last + timedelta(days=1)), facecolor=ORANGE, alpha=0.22, hatch="///",
+                date2num(first), date2num(last + timedelta(days=1)), facecolor=(*to_rgb(ORANGE), 0.15), hatch="///",
                 edgecolor=ORANGE, lw=0, label=None if place else "no rows",
             )  # fmt: skip
-        locator = AutoDateLocator(maxticks=6)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        step = max(1, -(-len(rows) // _DATES))
+        ticks = [there[0] + timedelta(days=width * place) for place in range(0, len(rows), step)]
+        ax.set_xticks(date2num(ticks), [f"{tick.day} {tick:%b}\n{tick.year}" for tick in ticks])
         ax.set_ylabel("transactions a day" if width == 1 else "transactions a week")
         ax.set_ylim(bottom=0)
         _counts(ax)

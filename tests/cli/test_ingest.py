@@ -62,6 +62,62 @@ def test_ingest_of_a_window_of_a_given_file(folder: Path) -> None:
     assert report["files"] == ["other.csv"]
 
 
+def test_every_load_leaves_a_page_and_says_where(folder: Path) -> None:
+    first = run("ingest", "mapping.yaml", "--html", "page.html")
+    assert first.exit_code == 0, first.output
+    assert "What needs your attention: 1 problem" in first.stdout
+    assert "PROBLEM 1 of 4 transactions (25%) were held back because the amount is not a finite number" in first.stdout
+    assert "For example “[x]” in column amount (tx.csv, row 2)." in first.stdout
+    assert first.stdout.index("PROBLEM") < first.stdout.index("4 read =")
+    kept = folder / "var" / "reports" / "load-1.html"
+    assert kept.read_text() == (folder / "page.html").read_text()
+    assert "<h1>Load 1 of shop</h1>" in kept.read_text()
+    assert "var/reports/load-1.html" in first.stdout
+    again = json.loads(run("ingest", "mapping.yaml", "--json").stdout)
+    assert again["pages"] == ["var/reports/load-2.html"]
+    assert again["compared_with"] == 1
+    assert again["attention"][0]["level"] == "problem"
+    assert "Compared with the load before" in (folder / "var" / "reports" / "load-2.html").read_text()
+
+
+def test_what_suddenly_goes_missing_is_said_at_the_very_top(folder: Path) -> None:
+    run("ingest", "mapping.yaml")
+    (folder / "tx.csv").write_text(ROWS.replace(",d\n", ",\n").replace("\n1,", "\n7,").replace("\n3,", "\n8,"))
+    said = run("ingest", "mapping.yaml").stdout
+    assert "PROBLEM device is suddenly missing in 100% of transactions; it was 0% in the load before." in said
+    assert said.index("suddenly missing") < said.index("held back")
+
+
+def test_a_stopped_load_leaves_a_page_that_says_why(folder: Path) -> None:
+    (folder / "strict.yaml").write_text(MAPPING.replace("50%", "5%"))
+    stopped = run("ingest", "strict.yaml")
+    assert isinstance(stopped.exception, LimitExceeded)
+    assert "load-stopped.html" in (stopped.exception.hint or "")
+    text = (folder / "var" / "reports" / "load-stopped.html").read_text()
+    assert "This load was stopped, and nothing was changed" in text
+    assert "bad_amount" in text
+    assert json.loads(run("quarantine", "list", "--json").stdout)["rows"] == []
+    assert isinstance(run("ingest", "strict.yaml", "--dry-run", "--html", "why.html").exception, LimitExceeded)
+    assert "1 of 4 transactions" in (folder / "why.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_load(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    result = run("ingest", "mapping.yaml", "--html", "nowhere/page.html")
+    assert isinstance(result.exception, InputError)
+    assert "there is no folder nowhere" in result.exception.message
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_folder_for_pages_that_cannot_be_made_stops_no_load(folder: Path) -> None:
+    (folder / "var").write_text("a file")
+    result = run("ingest", "mapping.yaml", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["loaded"], report["pages"]) == (2, [])
+    assert "warning: the page of this load cannot be kept" in result.stderr
+
+
 def test_a_dry_run_leaves_nothing_behind(folder: Path) -> None:
     before = sorted(folder.iterdir())
     result = run("ingest", "mapping.yaml", "--dry-run")
