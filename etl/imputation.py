@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.contract import CheckedRows, RowLabels
+from etl.checked import CheckedRows, RowLabels
 from etl.imputed_values import MissingValues, usual_by
 from etl.layout import Layout
 from etl.mapping import Mapping

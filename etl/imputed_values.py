@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.as_of import AsOf, Ints, Values, median, most_frequent
-from etl.contract import CheckedRows
+from etl.checked import CheckedRows
 from graph.records import USER, category_column, entity_column
 
 LAST = 101

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from etl.checked import CheckedRows, timestamps
 from etl.cleaning import UNREADABLE
-from etl.contract import CheckedRows, timestamps
 from etl.quarantine import Ledger
 from graph.records import LABEL_COLUMNS
 from graph.store import Outcome, Store

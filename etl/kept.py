@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from etl.contract import CheckedRows
+from etl.checked import CheckedRows
 from graph.errors import StoreError
 
 _IN_MEMORY = 96 << 20

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from etl.ahead import ahead
-from etl.contract import CheckedRows, Clock, Window
+from etl.checked import CheckedRows, Clock, Window
 from etl.imputation import Imputer, without
 from etl.inference import Silence
 from etl.mapping import Mapping

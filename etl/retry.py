@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from etl.contract import Contract, TransactionContract, Window
+from etl.checked import Contract, Window
+from etl.contract import TransactionContract
 from etl.imputation import Imputer
 from etl.inference import Silence
 from etl.layout import fit

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.ahead import ahead
-from etl.contract import CheckedRows, Clock, Contract, TransactionContract, Window
+from etl.checked import CheckedRows, Clock, Contract, Window
+from etl.contract import TransactionContract
 from etl.label_contract import AttributeContract, LabelContract
 from etl.layout import Layout, fit, require
 from etl.mapping import Mapping as MappingFile

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from etl.contract import CheckedRows
+from etl.checked import CheckedRows
 from etl.kept import KeptRows
 from etl.quarantine import QuarantinedRow
 from etl.streams import Plan, plural

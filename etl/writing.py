@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl import cleaning
-from etl.contract import CheckedRows, RowLabels, timestamps
+from etl.checked import CheckedRows, RowLabels, timestamps
 from etl.inference import Silence
 from etl.mapping import Mapping
 from etl.reasons import Reason
