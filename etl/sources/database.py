@@ -51,9 +51,9 @@ class Database:
         self._engine = self._created()
 
     @property
-    def dialect(self) -> sa.Dialect:
-        """How this database writes SQL."""
-        return self._engine.dialect
+    def driver(self) -> str:
+        """The kind of database and the driver: `postgresql+pg8000`."""
+        return self._url.drivername
 
     def _created(self) -> sa.Engine:
         options: dict[str, Any] = {}

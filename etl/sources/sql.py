@@ -9,6 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from etl.mapping import SqlQuery
+from etl.sources import pg8000_driver
 from etl.sources.database import Database, SourceUnavailable
 from etl.sources.rows import CHUNK_ROWS, Chunk
 from etl.sources.spool import Spool
@@ -37,7 +38,9 @@ class SqlRows:
         self.rows: int | None = None
         self._query = query
         self._database = Database(query.url_env)
-        self._since = bound(since, query.overlap) if since is not None and query.watermark else None
+        self._since: sa.BindParameter[Any] | None = None
+        if since is not None and query.watermark:
+            self._since = bound(since, query.overlap, written=self._database.driver == pg8000_driver.NAME)
         self.columns = self._described()
         self._table = _subquery(query.query, self.columns)
         self._spool: Spool | None = None

@@ -61,8 +61,12 @@ def to_text(value: Any) -> str:
     return f"{kind}:{text}"
 
 
-def bound(text: str, overlap: timedelta = timedelta(0)) -> "sa.BindParameter[Any]":
+def bound(text: str, overlap: timedelta = timedelta(0), *, written: bool = False) -> "sa.BindParameter[Any]":
     """The value from which to read on, `overlap` before where the last load ended, as a typed parameter.
+
+    Args:
+        written: SQLAlchemy writes the value into the statement, since the driver cannot take parameters beside
+            whatever else a query says.
 
     Raises:
         InputError: the text is no watermark, or its type has no times to go back in.
@@ -72,7 +76,24 @@ def bound(text: str, overlap: timedelta = timedelta(0)) -> "sa.BindParameter[Any
         read = _READ[kind](value)
     except (KeyError, ValueError, ArithmeticError) as error:
         raise InputError(f"{text!r} is no watermark") from error
-    return sa.bindparam("since", _earlier(read, overlap) if overlap else read, type_=_SQL[kind])
+    value_type = _Bytea() if kind == "bytes" and written else _SQL[kind]
+    return sa.bindparam(
+        "since", _earlier(read, overlap) if overlap else read, type_=value_type, literal_execute=written
+    )
+
+
+class _Bytea(sa.types.UserDefinedType[bytes]):
+    """Bytes as PostgreSQL writes them."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """The type's name."""
+        return "bytea"
+
+    def literal_processor(self, dialect: sa.Dialect) -> Callable[[bytes], str]:  # noqa: ARG002
+        """Two digits a byte."""
+        return lambda value: rf"'\x{value.hex()}'"
 
 
 def _kind(value: Any) -> str:
