@@ -356,6 +356,6 @@ def _outliers(outliers: dict[str, Any] | None) -> Iterator[Finding]:
         text,
         "Several are about a hundred times the usual: a decimal sign may be lost, check decimal and unit of amount."
         if hundredfold >= 3
-        else "They are loaded and marked. Have a look at the worst; large amounts may well be true.",
+        else "They are loaded and marked. Have a look at the worst; unusual amounts may well be true.",
         share,
     )
