@@ -25,7 +25,7 @@ def epoch_times(array: pa.Array, unit: Unit, origin_us: int) -> Parsed:
     parsed = numbers(array)
     whole, fraction = _split(array, parsed)
     if unit == "ns":
-        micros, ok = whole // 1_000, parsed.ok
+        micros, ok = whole // 1_000, parsed.ok & (np.abs(whole) < np.iinfo(np.int64).max)
     else:
         factor = _UNIT_US[unit]
         ok = parsed.ok & (np.abs(whole) < _FAR // factor)

@@ -7,13 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import mask, matches, nulls
-from etl.cleaning.time_forms import FORMS, ISO, Parts, month_numbers, simplified
+from etl.cleaning.columns import matches, nulls
+from etl.cleaning.shapes import Shaped, by_shape
+from etl.cleaning.time_forms import Form, form_of
 from etl.cleaning.wall_clock import to_utc
-from etl.cleaning.zones import offset_or_zone
+from etl.cleaning.zones import MOST_MINUTES
 from etl.mapping import TimeColumn
 
-_DAY = 86_400_000_000
+_MINUTE = 60_000_000
+_DAY = 1_440 * _MINUTE
 _PIVOT = 69  # two-digit years from here on are of the twentieth century, as in POSIX
 # ISO 8601 that Arrow reads by itself, with days that exist in any year; the rest takes the longer way.
 _DATE = (
@@ -61,80 +63,59 @@ def read_times(text: pa.Array, how: TimeColumn) -> ReadTimes:
     if utc.any():
         stamps = pc.cast(text.filter(pa.array(utc)), pa.timestamp("us", "UTC"))
         result.put_wall(np.flatnonzero(utc), stamps.view(pa.int64()).to_numpy(), "UTC")
-    rest = np.flatnonzero(~wall & ~utc & ~nulls(text) & ~mask(pc.equal(text, "")))
-    if len(rest):
-        _read_any(result, rest, simplified(text.take(pa.array(rest))), how)
+    for shaped in by_shape(text, ~wall & ~utc & ~nulls(text)):
+        form = form_of(shaped.shape)
+        if form is not None:
+            _put(result, shaped, form, how)
     return result
 
 
-def _read_any(result: ReadTimes, rows: NDArray[np.int64], text: pa.Array, how: TimeColumn) -> None:
-    for form in FORMS:
-        parts = pc.extract_regex(text, form)
-        fits = ~nulls(parts)
-        if not fits.any():
-            continue
-        here, found = rows[fits], parts.filter(pa.array(fits))
-        names = [field.name for field in found.type]
-        _put(result, here, {name: pc.struct_field(found, name) for name in names}, how)
-        result.other_form[here] = ~matches(text.filter(pa.array(fits)), ISO)
-        rows, text = rows[~fits], text.filter(pa.array(~fits))
-        if not len(rows):
-            return
-
-
-def _put(result: ReadTimes, rows: NDArray[np.int64], parts: Parts, how: TimeColumn) -> None:
-    """Sets rows of one form whose parts make a time."""
-    if "epoch" in parts:
-        result.micros[rows], result.ok[rows] = _epoch(parts), True
+def _put(result: ReadTimes, shaped: Shaped, form: Form, how: TimeColumn) -> None:
+    """Sets rows of one form whose digits make a time."""
+    rows, digits = shaped.rows, form.digits
+    result.other_form[rows] = not form.iso
+    if "epoch" in digits:
+        # Ten, 13, 16 or 19 digits: in microseconds, all of them have sixteen.
+        result.micros[rows] = shaped.fraction(digits["epoch"] + digits.get("f", []), 16)
+        result.ok[rows] = True
         return
-    days, day_ok = _days(parts, how.day_first)
-    clock, clock_ok = _time_of_day(parts)
-    usable = day_ok & clock_ok
+    days, usable = _days(shaped, form, how.day_first)
+    clock, clock_ok = _time_of_day(shaped, form)
+    usable &= clock_ok
     wall = days * _DAY + clock
-    zones = pc.dictionary_encode(parts["zone"]) if "zone" in parts else pc.dictionary_encode(pa.array([""] * len(rows)))
-    codes = zones.indices.to_numpy()
-    for code, name in enumerate(zones.dictionary.to_pylist()):
-        zone = offset_or_zone(name) if name else how.timezone
-        here = usable & (codes == code)
-        if isinstance(zone, str):
-            result.put_wall(rows[here], wall[here], zone)
-        elif zone is not None:
-            result.put_wall(rows[here], wall[here] - zone * 60_000_000, "UTC")
+    zone = how.timezone if form.zone is None else form.zone
+    if "zone" in digits:
+        offset = shaped.number(digits["zone"])
+        hours, minutes = (offset // 100, offset % 100) if len(digits["zone"]) > 2 else (offset, 0 * offset)
+        offset = hours * 60 + minutes
+        usable &= (minutes < 60) & (offset <= MOST_MINUTES)
+        wall, zone = wall + np.where(form.west, offset, -offset) * _MINUTE, "UTC"
+    elif isinstance(zone, int):
+        wall, zone = wall - zone * _MINUTE, "UTC"
+    result.put_wall(rows[usable], wall[usable], zone)
 
 
-def _epoch(parts: Parts) -> NDArray[np.int64]:
-    """Seconds, milliseconds, microseconds or nanoseconds since 1970: their number of digits tells which."""
-    text = pc.utf8_slice_codeunits(pc.binary_join_element_wise(parts["epoch"], parts["f"], ""), 0, 19)
-    # As nanoseconds, all of them have nineteen digits, of which the last three are not kept.
-    digits = pc.utf8_slice_codeunits(pc.utf8_rpad(text, width=19, padding="0"), 0, 16)
-    return _integers(digits)
-
-
-def _integers(text: pa.Array, absent: int = 0) -> NDArray[np.int64]:
-    present = pc.if_else(pc.equal(text, ""), str(absent), text)
-    result: NDArray[np.int64] = pc.cast(present, pa.int64()).to_numpy()
-    return result
-
-
-def _days(parts: Parts, day_first: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _days(shaped: Shaped, form: Form, day_first: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Days since 1970, and whether there is such a day."""
-    year = _integers(parts["y"])
-    short = mask(pc.equal(pc.utf8_length(parts["y"]), 2))
-    year = np.where(short, year + np.where(year < _PIVOT, 2000, 1900), year)
-    if "week" in parts:
-        return _week_days(year, _integers(parts["week"]), _integers(parts["weekday"], absent=1))
-    if "ordinal" in parts:
-        ordinal = _integers(parts["ordinal"])
+    digits = form.digits
+    year = shaped.number(digits["y"])
+    if len(digits["y"]) == 2:
+        year = year + np.where(year < _PIVOT, 2000, 1900)
+    if "week" in digits:
+        weekday = shaped.number(digits["weekday"]) if "weekday" in digits else np.ones_like(year)
+        return _week_days(year, shaped.number(digits["week"]), weekday)
+    if "ordinal" in digits:
+        ordinal = shaped.number(digits["ordinal"])
         start = _month_start(year, np.ones_like(year))
-        ok = (year > 0) & (ordinal > 0) & (ordinal <= _month_start(year + 1, np.ones_like(year)) - start)
-        return start + ordinal - 1, ok
-    if "first" in parts:
-        first, second = _integers(parts["first"]), _integers(parts["second"])
+        length = _month_start(year + 1, np.ones_like(year)) - start
+        return start + ordinal - 1, (year > 0) & (ordinal > 0) & (ordinal <= length)
+    if "first" in digits:
+        first, second = shaped.number(digits["first"]), shaped.number(digits["second"])
         by_day = (first > 12) | (day_first & (second <= 12))
         month, day = np.where(by_day, second, first), np.where(by_day, first, second)
     else:
-        month = month_numbers(parts["name"]) if "name" in parts else _integers(parts["mo"])
-        day = _integers(parts["d"])
+        day = shaped.number(digits["d"])
+        month = shaped.number(digits["mo"]) if form.month is None else np.full_like(year, form.month)
     ok = (year > 0) & (month >= 1) & (month <= 12) & (day >= 1)
     month = np.where(ok, month, 1)
     start = _month_start(year, month)
@@ -159,22 +140,20 @@ def _week_days(
 
     start = first_monday(year)
     weeks = (first_monday(year + 1) - start) // 7
-    return start + (week - 1) * 7 + weekday - 1, (year > 0) & (week >= 1) & (week <= weeks)
+    ok = (year > 0) & (week >= 1) & (week <= weeks) & (weekday >= 1) & (weekday <= 7)
+    return start + (week - 1) * 7 + weekday - 1, ok
 
 
-def _time_of_day(parts: Parts) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _time_of_day(shaped: Shaped, form: Form) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Microseconds since midnight, and whether there is such a time; 24:00 and a leap second are of the next."""
-    n = len(parts["y"])
-    hour = _integers(parts["h"])
-    minute = _integers(parts["mi"]) if "mi" in parts else np.zeros(n, dtype=np.int64)
-    second = _integers(parts["s"]) if "s" in parts else np.zeros(n, dtype=np.int64)
-    micros = np.zeros(n, dtype=np.int64)
-    if "f" in parts:
-        micros = _integers(pc.utf8_slice_codeunits(pc.utf8_rpad(parts["f"], width=6, padding="0"), 0, 6))
+    hour, minute, second = (shaped.number(form.digits.get(part, [])) for part in ("h", "mi", "s"))
+    micros = shaped.fraction(form.digits.get("f", []), 6)
     ok = (hour < 24) | ((hour == 24) & (minute == 0) & (second == 0) & (micros == 0))
     ok &= (minute < 60) & ((second < 60) | ((second == 60) & (minute == 59)))
-    if "half" in parts:
-        before, after = mask(pc.equal(parts["half"], "a")), mask(pc.equal(parts["half"], "p"))
-        ok &= ~(before & (hour > 12)) & ~(after & ((hour == 0) | (hour == 24)))
-        hour = np.where(before & (hour == 12), 0, np.where(after & (hour < 12), hour + 12, hour))
+    if form.half == "a":
+        ok &= hour <= 12
+        hour = np.where(hour == 12, 0, hour)
+    elif form.half == "p":
+        ok &= (hour > 0) & (hour < 24)
+        hour = np.where(hour < 12, hour + 12, hour)
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, ok
