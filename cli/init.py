@@ -90,6 +90,8 @@ def show(result: dict[str, Any]) -> None:
         out.print(f"\nof {trial['rows']:,} rows looked at, {trial['accepted']:,} would load")
         for code, count in trial["reasons"].items():
             out.print(f"  {code:<26}{count:>12,}  {describe(code)}")
+        if trial["accepted"] < (1 - trial["limit"]) * trial["rows"]:
+            out.print("  more than quarantine.limit allows: a load would stop, unless the mapping is corrected")
         if trial["repeated"]:
             out.print(f"  {trial['repeated']:,} of them repeat the id of another")
         if trial["fraud"] or trial["genuine"]:

@@ -164,7 +164,7 @@ def _identity(column: Column) -> tuple[str, float]:
     kind = "restaurant" if kind == "merchant" else kind
     exact = name.has("id") or not name.unknown
     score = (0.9 if exact else 0.65) - 0.1 * len(name.unknown) - 0.1 * (name.has("name") and not name.has("id"))
-    score += 0.05 * name.has("id")
+    score += 0.05 * name.has("id") - 0.4 * (kind in {"user", "account"} and column.filled < 0.95)
     told = name.has("id") or (kind in {"card", "account"} and not name.unknown and not name.numbered)
     if many and not column.repeats(_LEAST.get(kind, 10)) and not (told and column.distinct > 2):
         return "", 0.0
@@ -203,6 +203,9 @@ def _take_user(draft: Draft, scored: dict[str, list[tuple[float, Column]]]) -> N
         doubt = f"{quoted(close)} could be the user as well" if close else ""
         if score < 0.7:
             doubt = doubt or "its name only hints at a user"
+        if column.filled < 0.999:
+            empty = f"{1 - column.filled:.1%} of the rows name no user, and go to quarantine"
+            doubt = f"{doubt}. {empty}" if doubt else empty
         once = draft.rows >= 100 and column.uniqueness == 1
         why = "a user by its name" + ("; each occurs once in the sample" if once else "")
         draft.transaction["user_id"] = column.name.text

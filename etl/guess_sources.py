@@ -13,8 +13,8 @@ from etl.mapping import Source, SqlQuery
 from etl.sources import Rows, expand, open_file, sample
 from graph.errors import InputError
 
-_MOST_ROWS = 100_000
-_MOST_VALUES = 6_000_000
+_MOST_ROWS = 50_000
+_MOST_VALUES = 3_000_000
 _LEAST_ROWS = 2_000
 _FILES = 4
 _MOST_STEPS_UP = 3
@@ -77,9 +77,11 @@ def select_all(url_env: str, table: str) -> str:
     Raises:
         InputError: the environment variable is not set, or holds no URL.
     """
+    from sqlalchemy import URL
+
     from etl.sources.database import Database
 
-    preparer = Database(url_env).dialect.identifier_preparer
+    preparer = URL.create(Database(url_env).driver).get_dialect()().identifier_preparer
     return "SELECT * FROM " + ".".join(preparer.quote(part) for part in table.split("."))
 
 

@@ -69,6 +69,7 @@ class Trial:
         accepted: of these, the rows that would be loaded, or are duplicates of such.
         repeated: of the accepted rows, those with the id of an earlier one.
         reasons: why the others would go to quarantine: rows by reason code.
+        limit: the share of such rows above which a load stops.
         fraud, genuine: the accepted rows' labels.
         unusable_labels: labels of accepted rows that cannot be used.
         unreadable: further values that cannot be read and count as missing, by column.
@@ -78,6 +79,7 @@ class Trial:
     accepted: int
     repeated: int
     reasons: dict[str, int]
+    limit: float
     fraud: int = 0
     genuine: int = 0
     unusable_labels: int = 0
@@ -142,6 +144,7 @@ def try_out(mapping: Mapping, table: pa.Table, clock: Clock) -> Trial:
         checked.table.num_rows,
         checked.table.num_rows - len(ids.unique()),
         dict(checked.refusals.reasons().most_common()),
+        mapping.quarantine.limit,
         int((labels == cleaning.FRAUD).sum()),
         int((labels == cleaning.GENUINE).sum()),
         sum(faults.values()),

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from etl.column_names import column_name
 from etl.guess_related import Related, relate
 from etl.guess_sources import Table, select_all, table_of_query, tables_of_files, written_files
 from etl.guessing import Guess, Trial, guess, try_out
@@ -115,8 +116,9 @@ def from_database(
     if not found.rows.num_rows:
         raise InputError(f"{table or 'the query'} has no rows", hint="init looks at values: there have to be some rows")
     best = guess(found.rows, _now(), label_delay)
+    changing = [c for c in found.rows.column_names if column_name(c).has("changed") and column_name(c).any("time")]
     head = {"name": name or _name(table or url_env.lower()), "source": {"sql": {"url_env": url_env, "query": text}}}
-    return _made(best, found, head, f"{_rows(found.rows.num_rows)} of {table or 'a query'}", Path(), {}, ())
+    return _made(best, found, head, f"{_rows(found.rows.num_rows)} of {table or 'a query'}", Path(), {}, (), changing)
 
 
 def _made(
@@ -127,8 +129,9 @@ def _made(
     folder: Path,
     blocks: dict[str, Any],
     aside: Sequence[str],
+    watermarks: Sequence[str] = (),
 ) -> Made:
-    text = mapping_text(best, head, looked, blocks)
+    text = mapping_text(best, head, looked, blocks, watermarks)
     mapping = parse_mapping(yaml.safe_load(text), folder=folder, where="the guessed mapping")
     trial = None if best.lacking else try_out(mapping, table.rows, clock())
     return Made(text, best, trial, tuple(aside))

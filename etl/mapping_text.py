@@ -29,19 +29,32 @@ labels:
 """
 
 
-def mapping_text(guess: Guess, head: dict[str, Any], made_from: str, blocks: dict[str, Any] | None = None) -> str:
+def mapping_text(
+    guess: Guess,
+    head: dict[str, Any],
+    made_from: str,
+    blocks: dict[str, Any] | None = None,
+    watermarks: Sequence[str] = (),
+) -> str:
     """The mapping file.
 
     Args:
         head: what stands above `transaction`: name and source.
         made_from: what was looked at, for the first line.
         blocks: `labels` and `attributes`, where there are files of these.
+        watermarks: columns of a query that could tell from where to read on.
     """
     doubts = sum(not finding.sure for finding in guess.findings) + guess.unlabelled
     lines = _comment(f"Made by `quipu init` from {made_from}. docs/mapping.md has every key.")
     if doubts:
         lines += _comment(f"A person should decide {_things(doubts)}: look for DECIDE.")
     lines += [f"{key}: {flow(value)}" for key, value in head.items()]
+    if "sql" in head.get("source", {}):
+        named = f"watermark: {flow(watermarks[0])}" if watermarks else "a watermark, a column that grows"
+        lines += _comment(
+            f"Every load reads all rows. To read only new ones, add to sql {named} as rows are added or changed; see "
+            "docs/mapping.md."
+        )
     lines += ["", "transaction:"]
     for key in _ORDER:
         if key in guess.transaction:
@@ -68,7 +81,8 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, date):
         return value.isoformat()
-    written: str = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=float("inf"))
+    plain = str(value).isprintable()  # other signs are escaped; a reader would take some for the end of a line
+    written: str = yaml.safe_dump([value], default_flow_style=True, allow_unicode=plain, width=float("inf"))
     return written.strip()[1:-1]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.column_names import column_name
@@ -642,11 +642,13 @@ def test_a_table_without_times_says_what_is_lacking() -> None:
     parse_mapping(yaml.safe_load(text))
 
 
+@settings(deadline=None)
 @given(st.recursive(st.text() | st.integers() | st.booleans() | st.floats(allow_nan=False), st.lists))
 def test_values_survive_being_written(value: Any) -> None:
     assert yaml.safe_load(f"key: {flow({'a': value})}") == {"key": {"a": value}}
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12),
