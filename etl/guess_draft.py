@@ -78,10 +78,6 @@ class Draft:
         self._settled.update(names)
         self.findings.append(Finding(names, taken_as, why, doubt))
 
-    def found(self, taken_as: str) -> Finding | None:
-        """What was decided about a key."""
-        return next((finding for finding in self.findings if finding.taken_as == taken_as), None)
-
     @cached_property
     def different_rows(self) -> int:
         """How many rows there are, those that are wholly alike counted once."""
