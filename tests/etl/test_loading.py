@@ -60,7 +60,7 @@ def reasons_kept(store: Store) -> dict[str, int]:
         ({"seen": "2025-06-16"}, "future_time", "seen", "2025-06-16"),
         ({"amount": ""}, "missing_amount", "amount", ""),
         ({"amount": "a lot"}, "bad_amount", "amount", "a lot"),
-        ({"amount": "NaN"}, "missing_amount", "amount", "NaN"),
+        ({"amount": "NaN"}, "bad_amount", "amount", "NaN"),
         ({"amount": "inf"}, "bad_amount", "amount", "inf"),
         ({"amount": "1e16"}, "bad_amount", "amount", "1e16"),
         ({"amount": "-1e16"}, "bad_amount", "amount", "-1e16"),
@@ -122,7 +122,7 @@ def test_types_of_parquet(store: Store, tmp_path: Path, now: int, content: Conte
     )
     pq.write_table(table, tmp_path / "tx.parquet")
     report = load(shop(source={"files": "tx.parquet"}), store, now=now)
-    assert report.transactions.reasons == {"missing_amount": 1, "missing_user": 1, "missing_time": 1}
+    assert report.transactions.reasons == {"bad_amount": 1, "missing_user": 1, "missing_time": 1}
     assert content(store)["transactions"] == {"0": (DAY_1, DAY_1, 100, ("7", "a"), ())}
     with Ledger(sidecar(store.url)) as ledger:
         raw = {row.row.reason: json.loads(row.row.raw) for row in ledger.rows()}
@@ -332,7 +332,7 @@ VALUES: dict[str, dict[str, str | None]] = {
     "user": {"": "missing_user", "None": "missing_user", "y" * 1030: "id_too_long", "u2": None},
     "device": {"": None, "unknown": None, "z" * 1030: "id_too_long"},
     "at": {"": "missing_time", "soon": "bad_time", "1970-01-01": "ancient_time", "2031-01-01": "future_time"},
-    "amount": {"": "missing_amount", "1x5": "bad_amount", "-2": "negative_amount", "NaN": "missing_amount", "2": None},
+    "amount": {"": "missing_amount", "1x5": "bad_amount", "-2": "negative_amount", "NaN": "bad_amount", "2": None},
 }
 ORDER = ("id", "user", "device", "at", "amount")
 
