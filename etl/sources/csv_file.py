@@ -5,6 +5,7 @@ other: a stray quote swallows the lines after it, so the line in which it stands
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,7 +173,7 @@ def _record(lines: "_Text", line: int, dialect: Dialect, width: int | None, *, f
     """The record that begins with a line; None where it goes on behind the block, which is not the `final` one."""
     csv.field_size_limit(_FIELD_CHARACTERS)
     first = lines.shown(line)
-    blanks = f"{dialect.delimiter} " in first and dialect.quote in first.replace(f"{dialect.delimiter} ", "")
+    blanks = re.search(f"{re.escape(dialect.delimiter)} +{re.escape(dialect.quote)}", first) is not None
     more = False
     for backslash in sorted({False, "\\" in first}, reverse=dialect.backslash):
         cursor = _Cursor(lines, line, dialect.quote if backslash else None)

@@ -180,6 +180,7 @@ ragged = st.lists(st.sampled_from(["x", "é", ",", ",", '"', '"', '""', "\n", "\
 @given(ragged.map("".join), st.integers(1, 3), st.sampled_from([1, 2, 3, 7, 1 << 20]))
 @example('"\n",\n', 2, 3)
 @example(',""\n"",\n', 2, 5)
+@example(', x"', 2, 1)
 def test_reading_blocks_at_once_is_reading_line_by_line(
     tmp_path_factory: pytest.TempPathFactory, text: str, width: int, block: int
 ) -> None:
