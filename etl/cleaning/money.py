@@ -1,5 +1,6 @@
 """Columns of amounts of money."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -8,15 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import as_text, mask, matches, noted, nulls
-from etl.cleaning.money_text import read_money
+from etl.cleaning.columns import as_text, mask, noted, nulls
+from etl.cleaning.money_text import DecimalSign, MoneyForm, money_form, read_amount
 from etl.cleaning.numeric import MAX_AMOUNT, is_number
+from etl.cleaning.shapes import EXACT_DIGITS, Shaped, by_shape
 from etl.mapping import AmountColumn
 from etl.steps import Step
 from graph.ids import NO_CATEGORY
 
-_PLAIN = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
-_GROUPED_BY_DOTS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
 _NONE = sorted(NO_CATEGORY - {"nan"})  # which is a number that went wrong, as it is in a typed column
 _SCALE = {"units": 2, "cents": 0}
 
@@ -57,53 +57,87 @@ def amounts(array: pa.Array, how: AmountColumn) -> Amounts:
     (`1,234`), and so does a single point where a currency stands with it (`S/ 1.234`). Without one, `1.234` is a
     number as computers write it, and means what it would mean in a typed column. `how.decimal` decides both.
     """
-    n, scale = len(array), _SCALE[how.unit]
-    currency = pa.nulls(n, pa.string())
+    scale, n = _SCALE[how.unit], len(array)
     if is_number(array):
-        written = pc.cast(array, pa.string())
-        values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        missing = nulls(array)
-        signed, ok = _hundredths(np.where(missing, np.nan, values), written, scale)
-        return Amounts(np.abs(signed), ok, missing, signed < 0, currency, {})
+        return _typed(array, scale)
     text = as_text(array)
     null_like = mask(pc.is_in(pc.utf8_lower(text), value_set=pa.array(_NONE)))
     missing = nulls(text) | null_like
-    plain = matches(text, _PLAIN)
-    if how.decimal == ",":
-        plain &= ~matches(text, _GROUPED_BY_DOTS)
-    other = ~plain & ~missing
-    written = pc.if_else(pa.array(plain), text, pa.scalar(None, pa.string()))
-    if other.any():
-        money = read_money(text.filter(pa.array(other)), how.decimal)
-        written = pc.replace_with_mask(written, pa.array(other), money.written)
-        currency = pc.replace_with_mask(currency, pa.array(other), money.currency)
-    values = pc.cast(written, pa.float64()).to_numpy(zero_copy_only=False)
-    signed, ok = _hundredths(values, written, scale)
-    steps = {Step.AMOUNT_FORM: other & ok, Step.NULL_LIKE: null_like & mask(pc.not_equal(text, ""))}
+    signed, ok, other_form = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    codes = np.zeros(n, dtype=np.int32)
+    names: list[str | None] = [None]
+    for shaped in by_shape(text, ~missing):
+        for form, part in _forms(shaped, how.decimal):
+            if form.exponent or len(form.whole) + scale > EXACT_DIGITS:
+                values, readable = _one_by_one(text.take(pa.array(part.rows)), how.decimal, scale)
+            else:
+                values, readable = _shifted(part, form, scale)
+            signed[part.rows], ok[part.rows], other_form[part.rows] = values, readable, not form.plain
+            if form.currency is not None:
+                if form.currency not in names:
+                    names.append(form.currency)
+                codes[part.rows] = names.index(form.currency)
+    currency = pa.array(names, pa.string()).take(pa.array(np.where(ok, codes, 0)))
+    steps = {Step.AMOUNT_FORM: other_form & ok, Step.NULL_LIKE: null_like & mask(pc.not_equal(text, ""))}
     return Amounts(np.abs(signed), ok, missing, signed < 0, currency, noted(steps))
 
 
-def _hundredths(
-    values: NDArray[np.float64], written: pa.Array, scale: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Signed hundredths of amounts whose decimals are shifted by `scale`, and which of them are finite and possible.
+def _forms(shaped: Shaped, decimal: DecimalSign) -> Iterator[tuple[MoneyForm, Shaped]]:
+    """The forms of a shape, with its rows: an amount that begins with a zero is never grouped behind it."""
+    place = shaped.shape.encode().find(b"0")
+    forms = money_form(shaped.shape, decimal, leading_zero=False), money_form(shaped.shape, decimal, leading_zero=True)
+    if forms[0] == forms[1]:
+        if forms[0] is not None:
+            yield forms[0], shaped
+        return
+    zero = shaped.content[:, place] == ord("0")
+    for form, rows in zip(forms, (~zero, zero), strict=True):
+        if form is not None and rows.any():
+            yield form, shaped.part(rows)
+
+
+def _one_by_one(text: pa.Array, decimal: DecimalSign, scale: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """As `_shifted`, of numbers that int64 may not hold."""
+    encoded = pc.dictionary_encode(text)
+    amounts_read = [read_amount(value, decimal) for value in encoded.dictionary.to_pylist()]
+    exact = [None if amount is None else _rounded(amount, scale) for amount in amounts_read]
+    codes = encoded.indices.to_numpy()
+    found = np.array([value or 0 for value in exact], dtype=np.int64)
+    return found[codes], np.array([value is not None for value in exact], dtype=np.bool_)[codes]
+
+
+def _shifted(shaped: Shaped, form: MoneyForm, scale: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Signed hundredths of rows of one form, exact, halves to even; and which of them are not absurdly large."""
+    result = shaped.number(form.whole) * 10**scale + shaped.fraction(form.fraction, scale)
+    rest = form.fraction[scale:]
+    if rest:
+        first, more = shaped.number(rest[:1]), (shaped.content[:, list(rest[1:])] != ord("0")).any(axis=1)
+        result += (first > 5) | ((first == 5) & (more | (result % 2 == 1)))
+    return (-result if form.negative else result), result <= MAX_AMOUNT
+
+
+def _typed(array: pa.Array, scale: int) -> Amounts:
+    """Amounts of a typed column.
 
     A float is near enough to tell to which hundredth the decimal that it stands for is nearest, except close to
-    the middle of two: there the written form decides, exactly.
+    the middle of two: there its shortest decimal form decides, as it would in text.
     """
+    values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    missing = nulls(array)
     with np.errstate(over="ignore", invalid="ignore"):
         shifted = values * 10.0**scale
-        ok = np.abs(shifted) <= MAX_AMOUNT
+        ok = ~missing & (np.abs(shifted) <= MAX_AMOUNT)
     shifted = np.where(ok, shifted, 0.0)
-    result = np.rint(shifted).astype(np.int64)
-    error = np.abs(shifted) * 5e-16 + 1e-12
-    doubtful = np.abs(np.abs(shifted - np.floor(shifted)) - 0.5) <= error
+    signed = np.rint(shifted).astype(np.int64)
+    doubtful = np.abs(np.abs(shifted - np.floor(shifted)) - 0.5) <= np.abs(shifted) * 5e-16 + 1e-12
     if doubtful.any():
-        encoded = pc.dictionary_encode(written.filter(pa.array(doubtful)))
-        exact = [_rounded(text, scale) for text in encoded.dictionary.to_pylist()]
-        result[doubtful] = np.array(exact, dtype=np.int64)[encoded.indices.to_numpy()]
-    return result, ok
+        written = pc.cast(array.filter(pa.array(doubtful)), pa.string())
+        exact = [_rounded(Decimal(text), scale) or 0 for text in written.to_pylist()]
+        signed[doubtful] = np.array(exact, dtype=np.int64)
+    return Amounts(np.abs(signed), ok, missing, signed < 0, pa.nulls(len(array), pa.string()), {})
 
 
-def _rounded(written: str, scale: int) -> int:
-    return int(Decimal(written).scaleb(scale).to_integral_value(ROUND_HALF_EVEN))
+def _rounded(value: Decimal, scale: int) -> int | None:
+    """Hundredths, halves to even; None where there are absurdly many."""
+    shifted = value.scaleb(scale)
+    return int(shifted.to_integral_value(ROUND_HALF_EVEN)) if abs(shifted) <= MAX_AMOUNT else None

@@ -1,100 +1,122 @@
 """Amounts as people write them: grouped, signed, with the currency beside them."""
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-
-from etl.cleaning.columns import mask, matches, nulls
 from etl.cleaning.currency_names import currency_code
-from graph.ids import visible
+from etl.cleaning.shapes import Spelled, spelled
 
-_SOL = r"(?i)^([-+ ]*)S/\.[ ]*"  # the point belongs to the sign: `S/.50` is fifty soles
-_PARENTHESES = r"^[^()]*\([^()]*\)[^()]*$"
-_PARTS = (
-    r"^(?P<sign>[-+]?)[ ]*(?P<before>[^-+0-9()]*?)[ ]*(?P<sign_inside>[-+]?)[ ]*"
-    r"(?P<body>[0-9][0-9.,' ]*|[.,][0-9]+)(?P<exponent>(?:[eE][-+]?[0-9]{1,3})?)[ ]*"
-    r"(?P<sign_behind>-?)[ ]*(?P<behind>[^-+0-9()]*?)[ ]*(?P<sign_last>-?)$"
+DecimalSign = Literal[".", ","] | None
+
+_APOSTROPHES = str.maketrans("’`´", "'''")
+_PARENTHESES = re.compile(r"[^()]*\([^()]*\)[^()]*\Z")
+_SOL = re.compile(r"[-+ ]*s/(\.)", re.IGNORECASE)  # the point belongs to the sign: `S/.50` is fifty soles
+_PARTS = re.compile(
+    r"(?P<sign>[-+]?) ?(?P<before>[^-+0-9()]*?) ?(?P<inside>[-+]?) ?"
+    r"(?P<body>[0-9][0-9.,' ]*|[.,][0-9]+)(?P<exponent>(?:e[-+]?[0-9]{1,3})?) ?"
+    r"(?P<after>-?) ?(?P<behind>[^-+0-9()]*?) ?(?P<last>-?)\Z",
+    re.IGNORECASE,
 )
-_SIGNS = ("sign", "sign_inside", "sign_behind", "sign_last")
+_SIGNS = ("sign", "inside", "after", "last")
 # Bodies with a decimal point, and with a decimal comma. A group never begins with a zero.
-_POINT = (
-    r"^(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?: [0-9]{3})+|[1-9][0-9]{0,2}(?:'[0-9]{3})+"
-    r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?$|^\.[0-9]+$"
+_GROUP = "[1-9][0-9]{0,2}"
+_POINT = re.compile(
+    rf"(?:{_GROUP}(?:,[0-9]{{3}})+|{_GROUP}(?: [0-9]{{3}})+|{_GROUP}(?:'[0-9]{{3}})+"
+    r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:(?P<decimal>\.)[0-9]*)?\Z|(?P<bare>\.)[0-9]+\Z"
 )
-_COMMA = (
-    r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[1-9][0-9]{0,2}(?: [0-9]{3})+|[1-9][0-9]{0,2}(?:'[0-9]{3})+"
-    r"|[0-9]+)(?:,[0-9]+)?$|^,[0-9]+$"
+_COMMA = re.compile(
+    rf"(?:{_GROUP}(?:\.[0-9]{{3}})+|{_GROUP}(?: [0-9]{{3}})+|{_GROUP}(?:'[0-9]{{3}})+"
+    r"|[0-9]+)(?:(?P<decimal>,)[0-9]+)?\Z|(?P<bare>,)[0-9]+\Z"
 )
-_GROUP_BY_POINT = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+_GROUPED_BY_POINT = re.compile(rf"{_GROUP}\.[0-9]{{3}}\Z")
+_PLAIN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
-    """What n texts say.
+class MoneyForm:
+    """What a shape of text means as an amount.
 
     Attributes:
-        written: the amounts as plain signed decimal numbers in text; null where they cannot be read.
-        currency: ISO 4217 codes; null where none is named.
+        whole, fraction: the places (bytes) of the digits before and behind the decimal sign.
+        exponent: as it is written (of a shape, without its value); empty without one.
+        negative: a sign, or parentheses, say so.
+        currency: the ISO 4217 code that stands with it, if any.
+        plain: a number as computers write it.
     """
 
-    written: pa.Array
-    currency: pa.Array
+    whole: tuple[int, ...]
+    fraction: tuple[int, ...]
+    exponent: str
+    negative: bool
+    currency: str | None
+    plain: bool
 
 
-def read_money(text: pa.Array, decimal: Literal[".", ","] | None) -> Money:
-    """Reads amounts; see `etl.cleaning.amounts` for what each form means."""
-    text = _plain_characters(text)
-    in_parentheses = matches(text, _PARENTHESES)
-    text = pc.if_else(pa.array(in_parentheses), pc.replace_substring_regex(text, r"[()]", ""), text)
-    text = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), _SOL, r"\1S/ ")
-    found = pc.extract_regex(text, _PARTS)
-    readable = ~nulls(found)
-    part = {name: pc.struct_field(found, name) for name in (*_SIGNS, "before", "body", "exponent", "behind")}
-    signs = [mask(pc.not_equal(part[name], "")) for name in _SIGNS]
-    minus = np.logical_or.reduce([mask(pc.equal(part[name], "-")) for name in _SIGNS]) | in_parentheses
-    readable &= np.sum([in_parentheses, *signs], axis=0) <= 1
-    before, before_known = _codes(part["before"])
-    behind, behind_known = _codes(part["behind"])
-    readable &= before_known & behind_known & ~mask(pc.not_equal(before, behind))
-    currency = pc.coalesce(before, behind)
-    named = mask(pc.not_equal(pc.binary_join_element_wise(part["before"], part["behind"], ""), ""))
-    number = _number(pc.utf8_rtrim_whitespace(part["body"]), decimal, named)
-    readable &= ~nulls(number)
-    sign = pa.array(np.where(minus, "-", ""))
-    number = pc.binary_join_element_wise(sign, number, part["exponent"], "")
-    none, usable = pa.scalar(None, pa.string()), pa.array(readable)
-    return Money(pc.if_else(usable, number, none), pc.if_else(usable, currency, none))
+def _form(text: str, decimal: DecimalSign, leading_zero: bool) -> MoneyForm | None:
+    """How text is read (see `etl.cleaning.amounts`); None: it is no amount."""
+    seen = spelled(text)
+    seen = Spelled(seen.text.translate(_APOSTROPHES), seen.places)
+    in_parentheses = _PARENTHESES.match(seen.text) is not None
+    if in_parentheses:
+        seen = seen.without("()").trimmed()
+    sol = _SOL.match(seen.text)
+    if sol:
+        seen = Spelled(f"{seen.text[: sol.start(1)]} {seen.text[sol.end(1) :]}", seen.places).trimmed()
+    found = _PARTS.match(seen.text)
+    if not found or in_parentheses + sum(found[sign] != "" for sign in _SIGNS) > 1:
+        return None
+    codes = [currency_code(name) for name in (found["before"], found["behind"]) if name]
+    named = {code for code, _ in codes if code}
+    if len(named) > 1 or not all(known for _, known in codes):
+        return None
+    body = seen.cut(found.start("body"), found.start("body") + len(found["body"].rstrip()))
+    point = _decimal_point(body.text if leading_zero else _first_not_zero(body.text), decimal, bool(codes))
+    if point is None:
+        return None
+    return MoneyForm(
+        tuple(body.digits((0, point))),
+        tuple(body.digits((point, len(body.text)))),
+        found["exponent"],
+        in_parentheses or any(found[sign] == "-" for sign in _SIGNS),
+        named.pop() if named else None,
+        _PLAIN.match(text) is not None and "." not in body.text[:point],
+    )
 
 
-def _plain_characters(text: pa.Array) -> pa.Array:
-    odd = matches(text, r"[^ -~]")
-    if odd.any():
-        encoded = pc.dictionary_encode(text.filter(pa.array(odd)))
-        seen = [visible(value) for value in encoded.dictionary.to_pylist()]
-        text = pc.replace_with_mask(text, pa.array(odd), pa.array(seen, pa.string()).take(encoded.indices))
-    return pc.replace_substring_regex(pc.replace_substring_regex(text, "[−–]", "-"), "[’`´]", "'")
+@lru_cache(maxsize=4096)
+def money_form(shape: str, decimal: DecimalSign, leading_zero: bool) -> MoneyForm | None:
+    """How texts of a shape, whose digits are all zeros, are read; None: they are no amounts.
+
+    The first digit counts as a zero only where `leading_zero` says so.
+    """
+    return _form(shape, decimal, leading_zero)
 
 
-def _codes(names: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
-    """The codes of currencies' names, and which of the names are known (or empty)."""
-    encoded = pc.dictionary_encode(pc.fill_null(names, ""))
-    found = [(None, True) if not name else currency_code(name) for name in encoded.dictionary.to_pylist()]
-    known = np.array([is_known for _, is_known in found], dtype=np.bool_)[encoded.indices.to_numpy()]
-    return pa.array([code for code, _ in found], pa.string()).take(encoded.indices), known
+def read_amount(text: str, decimal: DecimalSign = None) -> Decimal | None:
+    """The amount that one text says, exactly; None where it is none."""
+    first = next((character for character in text if "0" <= character <= "9"), "")
+    form = _form(text, decimal, first == "0")
+    if form is None:
+        return None
+    content = text.encode()
+    whole, fraction = (bytes(content[i] for i in places).decode() for places in (form.whole, form.fraction))
+    return Decimal(f"{'-' if form.negative else ''}{whole}.{fraction}{form.exponent}")
 
 
-def _number(body: pa.Array, decimal: Literal[".", ","] | None, named: NDArray[np.bool_]) -> pa.Array:
-    """Digits with a point for the decimal sign; null where the groups make no sense."""
-    point, comma = matches(body, _POINT), matches(body, _COMMA)
-    if decimal == ",":
-        point &= ~comma
-    elif decimal is None:
-        point &= ~(named & matches(body, _GROUP_BY_POINT))
-    with_point = pc.replace_substring_regex(body, "[,' ]", "")
-    with_comma = pc.replace_substring(pc.replace_substring_regex(body, r"[.' ]", ""), ",", ".")
-    none = pa.scalar(None, pa.string())
-    return pc.if_else(pa.array(point), with_point, pc.if_else(pa.array(comma), with_comma, none))
+def _first_not_zero(body: str) -> str:
+    return "1" + body[1:] if body[0] == "0" else body
+
+
+def _decimal_point(body: str, decimal: DecimalSign, named: bool) -> int | None:
+    """Where the whole digits end; None where the groups make no sense."""
+    point, comma = _POINT.match(body), _COMMA.match(body)
+    if comma and (decimal == "," or (decimal is None and named and _GROUPED_BY_POINT.match(body))):
+        point = None
+    found = point or comma
+    if found is None:
+        return None
+    place = max(found.start("decimal"), found.start("bare"))
+    return place if place >= 0 else len(body)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from etl.cleaning.columns import as_text, column_of, mask, nulls
 from etl.cleaning.currency import currencies
 from etl.cleaning.moments import times
-from etl.cleaning.money_text import read_money
+from etl.cleaning.money_text import read_amount
 from etl.cleaning.numeric import MAX_AMOUNT, Parsed, is_number, numbers
 from etl.mapping import Mapping, Source, TimeColumn
 from etl.sources import Rows, open_rows
@@ -137,4 +137,5 @@ def _rates(array: pa.Array) -> Parsed:
     """Rates, with a decimal comma too."""
     if is_number(array):
         return numbers(array)
-    return numbers(pc.coalesce(read_money(as_text(array), None).written, as_text(array)))
+    read = [None if text is None else read_amount(text) for text in as_text(array).to_pylist()]
+    return numbers(pa.array([None if value is None else float(value) for value in read], pa.float64()))

@@ -35,7 +35,7 @@ class Shaped:
 
     def number(self, places: Sequence[int]) -> NDArray[np.int64]:
         """The numbers that the digits at these places make (zero without any; at most `EXACT_DIGITS`)."""
-        result = np.zeros(len(self.rows), dtype=np.int64)
+        result: NDArray[np.int64] = np.zeros(len(self.rows), dtype=np.int64)
         for place in places:
             result = result * 10 + (self.content[:, place] - _ZERO)
         return result
@@ -43,7 +43,8 @@ class Shaped:
     def fraction(self, places: Sequence[int], digits: int) -> NDArray[np.int64]:
         """The digits behind a decimal sign as a number of so many digits, the rest cut off."""
         kept = places[:digits]
-        return self.number(kept) * 10 ** (digits - len(kept))
+        result: NDArray[np.int64] = self.number(kept) * 10 ** (digits - len(kept))
+        return result
 
     def part(self, rows: NDArray[np.bool_]) -> "Shaped":
         """Some of the rows."""

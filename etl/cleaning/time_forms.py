@@ -34,7 +34,8 @@ _FORMS = tuple(
             rf"(?P<first>{_UP_TO_TWO})[-/.](?P<second>{_UP_TO_TWO})[-/.]{_SHORT_YEAR}{_TIME}",
             r"(?P<epoch>[0-9]{10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:\.(?P<f>[0-9]+))?\Z",
             rf"{_YEAR}(?P<mo>{_TWO})(?P<d>{_TWO})"
-            rf"(?:[t _-]?(?P<h>{_TWO}):?(?P<mi>{_TWO})(?::?(?P<s>{_TWO})(?:[.,]?(?P<f>[0-9]+))?)?{_ZONE})?\Z",
+            rf"(?:[t _-]?(?P<h>{_TWO}):?(?P<mi>{_TWO})(?::?(?P<s>{_TWO})"
+            rf"(?:[.,](?P<f>[0-9]+)|(?P<joined>[0-9]{{3}}|[0-9]{{6}}))?)?{_ZONE})?\Z",
             rf"{_YEAR}(?P<mo>{_TWO})(?P<d>{_TWO}){_HOUR}",
             rf"{_WEEKDAY}{_DAY}[-/. ]*(?:de )?{_NAME},?[-/. ]*(?:del? )?{_SHORT_YEAR}{_TIME}",
             rf"{_WEEKDAY}{_NAME}[- ]*{_DAY}(?:,? *|-){_YEAR}{_TIME}",
@@ -47,7 +48,8 @@ _FORMS = tuple(
 )
 """In the order in which they are tried: the first that fits is how a text is read."""
 
-# The zone's name behind an offset says nothing new: `GMT-0500 (Peru Standard Time)`, `-0500 PET`, `-05:00[America/Lima]`.
+# The zone's name behind an offset says nothing new: `GMT-0500 (Peru Standard Time)`, `-0500 PET`,
+# `-05:00[America/Lima]`.
 _SAID_TWICE = (
     re.compile(r"()(?: ?\([^()]*\))\Z"),
     re.compile(r"( [-+][0-9]{2}:?[0-9]{2}) ?(?:[a-z]{2,5}|[-+][0-9]{2})\Z"),
@@ -99,7 +101,7 @@ def form_of(shape: str) -> Form | None:
     else:
         return None
     parts = {name: text for name, text in found.groupdict().items() if text}
-    digits = {name: seen.digits(found.span(name)) for name in parts}
+    digits = {{"joined": "f"}.get(name, name): seen.digits(found.span(name)) for name in parts}
     month = _MONTHS.get(parts["name"], 0) if "name" in parts else None
     zone = None
     if "zone" in parts and not digits["zone"]:

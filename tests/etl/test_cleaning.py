@@ -1,6 +1,5 @@
 """Values of any type and spelling to ids, times, amounts and labels."""
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -11,16 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import cleaning
-from etl.mapping import TimeColumn
-from graph.errors import InputError
-
-UTC = dt.UTC
-LIMA = TimeColumn(column="at", timezone="America/Lima")
-PLAIN = TimeColumn(column="at")
-
-
-def micros(*fields: int) -> int:
-    return (dt.datetime(*fields, tzinfo=UTC) - dt.datetime(1970, 1, 1, tzinfo=UTC)) // dt.timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -56,84 +45,6 @@ def test_different_parts_give_different_composite_ids(rows: list[list[str | None
     columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(2)]
     joined = cleaning.composite(columns).to_pylist()
     assert len(set(joined)) == len({tuple(row) for row in rows})
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2024-03-01", (2024, 3, 1)),
-        ("2024-03-01 10:15", (2024, 3, 1, 10, 15)),
-        ("2024/03/01 10:15:30", (2024, 3, 1, 10, 15, 30)),
-        ("2024-03-01T10:15:30.25", (2024, 3, 1, 10, 15, 30, 250_000)),
-        ("2024-03-01T10:15:30.123456789", (2024, 3, 1, 10, 15, 30, 123_456)),
-        ("2024-03-01T10:15:30Z", (2024, 3, 1, 10, 15, 30)),
-        ("2024-03-01 10:15:30 UTC", (2024, 3, 1, 10, 15, 30)),
-        ("2024-03-01T10:15:30-05:00", (2024, 3, 1, 15, 15, 30)),
-        (" 2024-03-01 10:15:30+0530 ", (2024, 3, 1, 4, 45, 30)),
-        ("9999-12-31", (9999, 12, 31)),
-    ],
-)
-def test_time_text(text: str, expected: tuple[int, ...]) -> None:
-    for neighbours in ([], ["x", "2024-03-01T10:15:30.123456789", "2024-03-01T10:15:30+02:00", None]):
-        parsed = cleaning.times(pa.array([text, *neighbours], pa.string()), PLAIN)
-        assert parsed.ok[0]
-        assert parsed.values[0] == micros(*expected), "and its neighbours do not matter"
-
-
-@pytest.mark.parametrize(
-    "text", ["x", "2024-13-01", "2024-02-30", "2024", "20240301", "2024-03-01 25:00:00", "10:15", "nan", "1709287200"]
-)
-def test_time_text_that_cannot_be_read(text: str) -> None:
-    parsed = cleaning.times(pa.array([text]), PLAIN)
-    assert parsed.bad[0]
-
-
-def test_missing_time_is_not_a_bad_one() -> None:
-    parsed = cleaning.times(pa.array(["", "  ", None]), PLAIN)
-    assert parsed.missing.all()
-    assert not parsed.ok.any()
-
-
-def test_time_zones_hold_for_times_that_name_none() -> None:
-    parsed = cleaning.times(pa.array(["2024-03-01 10:00:00", "2024-03-01 10:00:00Z"]), LIMA)
-    assert parsed.values.tolist() == [micros(2024, 3, 1, 15), micros(2024, 3, 1, 10)]
-    typed = pa.array([micros(2024, 3, 1, 10)]).view(pa.timestamp("us"))
-    assert cleaning.times(typed, LIMA).values.tolist() == [micros(2024, 3, 1, 15)]
-    assert cleaning.times(typed.cast(pa.timestamp("ms", tz="UTC")), LIMA).values.tolist() == [micros(2024, 3, 1, 10)]
-
-
-def test_clocks_that_change() -> None:
-    madrid = TimeColumn(column="at", timezone="Europe/Madrid")
-    parsed = cleaning.times(pa.array(["2018-10-28 02:30:00", "2018-03-25 02:30:00"]), madrid)
-    assert parsed.values.tolist() == [micros(2018, 10, 28, 0, 30), micros(2018, 3, 25, 1)]
-
-
-@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_typed_times_of_every_unit(unit: str) -> None:
-    at = pa.array([micros(2018, 4, 1, 0, 0, 31), None]).view(pa.timestamp("us"))
-    parsed = cleaning.times(at.cast(pa.timestamp(unit)), PLAIN)
-    assert parsed.values[0] == micros(2018, 4, 1, 0, 0, 31)
-    assert parsed.missing.tolist() == [False, True]
-
-
-def test_typed_times_beyond_any_calendar_are_bad_and_dates_are_times() -> None:
-    assert cleaning.times(pa.array([2**62], pa.int64()).view(pa.timestamp("s")), PLAIN).bad[0]
-    assert cleaning.times(pa.array([dt.date(2024, 3, 1)]), PLAIN).values[0] == micros(2024, 3, 1)
-
-
-@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1_000), ("us", 1_000_000)])
-def test_epochs(unit: Any, factor: int) -> None:
-    how = TimeColumn(column="at", epoch=unit)
-    count = 1_709_287_200 * factor
-    for array in (pa.array([count]), pa.array([float(count)]), pa.array([str(count)])):
-        assert cleaning.times(array, how).values[0] == micros(2024, 3, 1, 10)
-    assert cleaning.times(pa.array(["2024-03-01"]), how).bad[0]
-    assert cleaning.times(pa.array([1e300]), how).bad[0]
-
-
-def test_epoch_from_an_origin() -> None:
-    how = TimeColumn.model_validate({"column": "Time", "epoch": "s", "origin": dt.date(2020, 1, 1)})
-    assert cleaning.times(pa.array([86_400.5]), how).values[0] == micros(2020, 1, 2, 0, 0, 0, 500_000)
 
 
 @pytest.mark.parametrize("text", ["abc", "1,5", "nan", "inf", "-inf", "0x10", "1_000", "1e400", "--1", "."])
@@ -173,11 +84,25 @@ def test_label_values_that_are_named() -> None:
     assert cleaning.label_values(pa.array(["yes", "no"]), [True], [False]).tolist() == [1, 0], "YAML reads yes as true"
 
 
-def test_seconds_since() -> None:
-    assert cleaning.seconds_since(np.array([5_500_000]), np.array([1_000_000])).tolist() == [4.5]
+@pytest.mark.parametrize(
+    "named", [([1], [0]), ([True], [False]), (["1"], ["0"]), (["true"], ["false"]), ([1.0], [0.0])]
+)
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([True, False, None]),
+        pa.array([1, 0, None], pa.int8()),
+        pa.array([1.0, 0.0, float("nan")]),
+        pa.array(["1", "0", ""]),
+        pa.array(["1.0", "0.0", None]),
+        pa.array(["True", "FALSE", "null"]),
+        pa.array(["\ufefftrue ", "false\u00a0", " "]),
+    ],
+)
+def test_truth_is_truth_however_it_is_written(array: pa.Array, named: tuple[list[Any], list[Any]]) -> None:
+    assert cleaning.label_values(array, *named).tolist() == [1, 0, -1]
 
 
-def test_a_time_given_by_a_person() -> None:
-    assert cleaning.parse_time("2024-03-01", option="--since") == micros(2024, 3, 1)
-    with pytest.raises(InputError, match="--since 'yesterday' is not a time"):
-        cleaning.parse_time("yesterday", option="--since")
+def test_what_is_named_holds_before_what_it_may_stand_for() -> None:
+    array = pa.array(["true", "1", "yes", "false"])
+    assert cleaning.label_values(array, ["true"], ["1"]).tolist() == [1, 0, 1, -1]
