@@ -126,7 +126,7 @@ def test_types_of_parquet(store: Store, tmp_path: Path, now: int, content: Conte
     assert content(store)["transactions"] == {"0": (DAY_1, DAY_1, 100, ("7", "a"), ())}
     with Ledger(sidecar(store.url)) as ledger:
         raw = {row.row.reason: json.loads(row.row.raw) for row in ledger.rows()}
-    assert raw["missing_amount"] == {
+    assert raw["bad_amount"] == {
         "id": 1,
         "at": "2024-03-01 00:00:00.000",
         "user": 7.0,
