@@ -106,12 +106,17 @@ def examine(entity: str, key: str) -> tuple[str | None, int]:
         text = whole[1]
     if not text:
         return None, changes
+    address = parse_address(text) if entity == _IP else None
+    if address is not None:
+        if address in NULL_IDS:
+            return None, changes | NULL_LIKE
+        return address, changes | ADDRESS if address != text else changes
     if is_missing(text):
         return None, changes | NULL_LIKE
     if entity == _DEVICE:
         return _device(text, changes)
-    if entity == _IP:
-        return _address(text, changes)
+    if entity == _IP and is_address_shaped(text):
+        return None, changes | BAD_ADDRESS
     return text, changes
 
 
@@ -127,12 +132,3 @@ def _device(text: str, changes: int) -> tuple[str | None, int]:
         if lower != text:
             text, changes = lower, changes | CASE
     return text, changes
-
-
-def _address(text: str, changes: int) -> tuple[str | None, int]:
-    address = parse_address(text)
-    if address is None:
-        return (None, changes | BAD_ADDRESS) if is_address_shaped(text) else (text, changes)
-    if address in NULL_IDS:
-        return None, changes | NULL_LIKE
-    return address, changes | ADDRESS if address != text else changes

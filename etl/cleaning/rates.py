@@ -104,9 +104,8 @@ def _collect(rows: Rows, base: str, found: dict[tuple[str, int], tuple[float, st
         raise InputError(f"rates: {name} has no column {', '.join(lacking)}; its columns are {has}", hint=_HINT)
     for chunk in rows.chunks():
         if chunk.broken:
-            raise InputError(
-                f"rates: {name}, row {chunk.broken[0].number}: it has another number of fields", hint=_HINT
-            )
+            place = f"{name}, row {chunk.broken[0].number}"
+            raise InputError(f"rates: {place}: it has another number of fields than the header", hint=_HINT)
         dates = column_of(chunk.table, columns["date"])
         codes = column_of(chunk.table, columns["currency"])
         values = column_of(chunk.table, columns["rate"])
