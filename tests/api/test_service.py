@@ -129,7 +129,15 @@ def test_an_entity_and_its_neighbourhood(shared: Running, transaction: Make) -> 
     assert found["first_at"] == "2025-05-01T12:30:00Z"
     assert len(found["recent"]) == 2
     graph = shared.get("/v1/entities/user/E%2F1/graph?depth=2").json()
-    assert {"user:E/1", "device:E-0", "device:E-1", "device:E-2"} <= {node["id"] for node in graph["nodes"]}
+    assert {"user:E/1", "device:e-0", "device:e-1", "device:e-2"} <= {node["id"] for node in graph["nodes"]}
+
+
+def test_a_device_is_found_by_any_spelling(shared: Running, transaction: Make) -> None:
+    shared.post("/v1/score", transaction("spelled", device_id="ABCD-EF01-2345"))
+    shared.until(lambda: shared.get("/v1/entities/device/abcdef012345").status == 200)
+    for spelling in ("ABCD-EF01-2345", "%7Babcd:ef01:2345%7D", "%EF%BB%BFabcdef012345"):
+        assert shared.get(f"/v1/entities/device/{spelling}").json()["key"] == "abcdef012345"
+        assert shared.get(f"/v1/entities/device/{spelling}/graph").status == 200
     problem(shared.get("/v1/entities/user/nobody"), 404)
     problem(shared.get("/v1/entities/user/nobody/graph"), 404)
     assert "device" in problem(shared.get("/v1/entities/planet/x"), 422)["errors"][0]["detail"]

@@ -84,6 +84,32 @@ def test_null_like_keys_are_missing(key: str) -> None:
     assert submission(device_id=key, ip=key, entities={"card": key}).entities == {"user": "u1"}
 
 
+def test_keys_come_out_as_loading_spells_them() -> None:
+    made = submission(user_id="Ana\u200b", device_id="{ABCD-EF01}", ip="::FFFF:10.0.0.1", restaurant_id=" R-1 ")
+    expected = {"user": "Ana", "device": "abcdef01", "ip": "10.0.0.1", "restaurant": "R-1"}
+    assert {name: made.entities[name] for name in expected} == expected
+    assert submission(ip="10.0.0.300").entities.keys() == submission(ip=None).entities.keys()
+    assert pointers(user_id="unknown") == {"/user_id"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"ip": "100.64.0.1"}, "carrier_grade"),
+        ({"ip": "100.64.0.1", "categories": {"ip_range": "office"}}, "office"),
+        ({"ip": "a1b2c3"}, None),
+        ({"ip": None}, None),
+    ],
+)
+def test_the_range_of_an_address_is_filled_in_where_the_model_knows_it(
+    changes: dict[str, Any], expected: str | None
+) -> None:
+    schema = SCHEMA.merged(GraphSchema(categories=("ip_range",)))
+    body = json.dumps({**BODY, **changes})
+    made = Intake(schema, future_tolerance=300).submission(read_transaction(body))
+    assert made.categories.get("ip_range") == expected
+
+
 @pytest.mark.parametrize("key", ["0", "000", "10.0.0.0", "nullify", "noneother"])
 def test_other_keys_are_kept(key: str) -> None:
     assert submission(device_id=key).entities["device"] == key
