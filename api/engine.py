@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_LULL = 150e-6
+_IDLE_TURNS = 10
+"""A batch is no longer waited for when nobody has come for so many seconds, and so many turns: the loop may have been
+busy all the time with reading those who come."""
+_LONGEST_WAIT = 4e-3
+"""Seconds that a batch is waited for at most."""
+_QUICK_COMMIT = 1e-3
+"""Seconds; a disk that commits faster than this is not worth another thread's waking."""
+
 
 class Pending:
     """One transaction on its way; after delivery it has a `body` or an `error`.
@@ -136,6 +145,10 @@ class Engine:
         self._queue_max = queue_max
         self._waiting: deque[Pending] = deque()
         self._turn_due = False
+        self._crowd = 1
+        self._first_came = self._last_came = 0.0
+        self._idle_turns = 0
+        self._commit_takes = 0.0
         self._newest_at = index.newest_at
         self._encoder = msgspec.json.Encoder(enc_hook=_plain)
         self._not_durable: set[str] = set()
@@ -171,6 +184,10 @@ class Engine:
         """
         if self._stopped or len(self._waiting) >= self._queue_max:
             raise Overloaded("the service has more work waiting than it accepts", hint="try again in a second")
+        self._last_came = perf_counter()
+        if not self._waiting:
+            self._first_came = self._last_came
+        self._idle_turns = 0
         self._waiting.extend(pendings)
         self._ask_for_a_turn()
 
@@ -217,11 +234,30 @@ class Engine:
     def _turn(self) -> None:
         # Lowered before looking, so that whoever comes after the look asks for another turn.
         self._turn_due = False
+        if self._worth_waiting():
+            self._ask_for_a_turn()
+            return
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
         if batch:
             self._answer(batch)
         if self._waiting:
             self._ask_for_a_turn()
+
+    def _worth_waiting(self) -> bool:
+        """Whether more are about to come, to be scored together: most of a batch's cost is the same for one and many.
+
+        As many are expected as were answered last: their senders, if they wait for answers, have more to ask.
+        """
+        missing = min(self._crowd - len(self._in_flight), self._batch_max) - len(self._waiting)
+        if not self._waiting or missing <= 0:
+            return False
+        self._idle_turns += 1
+        now = perf_counter()
+        lull = self._idle_turns >= _IDLE_TURNS and now - self._last_came >= _LULL
+        if not lull and now - self._first_came < _LONGEST_WAIT:
+            return True
+        self._crowd = len(self._waiting) + len(self._in_flight)
+        return False
 
     def _answer(self, batch: list[Pending]) -> None:
         """Starts on a batch; what needs no commit is answered at once, the rest when it is on disk."""
@@ -231,7 +267,8 @@ class Engine:
         except Exception as error:
             step.fail(_told(error, len(batch)))
         if step.records:
-            alone = len(step.records) == 1 and not (self._waiting or self._in_flight)
+            quick = self._commit_takes < _QUICK_COMMIT or len(step.records) == 1
+            alone = quick and not (self._waiting or self._in_flight)
             self._in_flight |= {pending.submission.transaction_id: [] for pending in step.fresh}
             if alone:
                 # With nobody to score meanwhile, another thread would only add its waking to the wait.
@@ -299,7 +336,9 @@ class Engine:
             self._not_durable.difference_update(record.decision.transaction_id for record in step.records)
         except Exception as error:
             step.fail(_told(error, len(step.records)))
-        self._meters.spool.observe(perf_counter() - started)
+        took = perf_counter() - started
+        self._commit_takes += (took - self._commit_takes) / 8
+        self._meters.spool.observe(took)
         self._drainer.wake()
 
     def _committed(self, step: "_Step") -> None:
@@ -314,6 +353,7 @@ class Engine:
         self._finish(step)
 
     def _finish(self, step: "_Step") -> None:
+        self._crowd = len(step.batch) + len(self._waiting) + len(self._in_flight)
         for pending in step.batch:
             if not pending.body and pending.error is None:
                 self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)

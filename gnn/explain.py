@@ -55,26 +55,53 @@ _LEAST_SHARE = 0.08
 
 
 class Facts:
-    """What a sentence may quote: the entity's type and key, and the transaction's features by name."""
+    """What a sentence may quote: the subject's key, and its features by measure.
 
-    __slots__ = ("_places", "key", "subject", "values")
+    Attributes:
+        subject: entity type or column that the sentence is about. key: its key or value; empty where there is none.
+        title, middle: the subject in words, with its key, as a sentence begins and as it goes on.
+        values: all of the transaction's features.
+    """
 
-    def __init__(self, subject: str, key: str, values: list[float], places: dict[str, int]) -> None:
-        self.subject, self.key, self.values, self._places = subject, key, values, places
+    __slots__ = ("_places", "key", "middle", "subject", "title", "values")
 
-    def named(self, name: str) -> float:
-        """A feature by its full name; NaN where it is missing."""
-        place = self._places.get(name)
-        return nan if place is None else self.values[place]
+    def __init__(self, group: "_Group", key: str, values: list[float]) -> None:
+        self.subject, self.key, self.values, self._places = group.subject, key, values, group.places
+        self.title = f"{group.title} {key}" if key else group.unnamed_title
+        self.middle = f"{group.middle} {key}" if key else group.unnamed_middle
 
     def get(self, measure: str) -> float:
         """A feature of the subject; NaN where it is missing."""
-        return self.named(f"{self.subject}_{measure}")
+        place = self._places.get(measure)
+        return nan if place is None else self.values[place]
 
     def count(self, measure: str) -> int:
         """A feature that counts; 0 where it is missing."""
         value = self.get(measure)
         return 0 if isnan(value) else int(value)
+
+
+class _Group:
+    """Features that make one reason: those of one theme about one subject.
+
+    Attributes:
+        members: name and place of each. places: by measure, all features of the subject, which a sentence may quote.
+        title, middle: the subject before its key; the unnamed ones where it has none.
+    """
+
+    __slots__ = (
+        *("code", "members", "middle", "places", "subject", "text", "theme", "title"),
+        *("unnamed_middle", "unnamed_title"),
+    )
+
+    def __init__(self, subject: str, theme: str, members: list[tuple[str, int]], places: dict[str, int]) -> None:
+        self.subject, self.theme, self.members, self.places = subject, theme, members, places
+        self.code = theme if subject == "transaction" else f"{subject.upper()}_{theme}"
+        self.text = _TEXTS[theme]
+        noun = subject.replace("_", " ")
+        self.title = "IP address" if subject == "ip" else noun.capitalize()
+        self.middle = self.title if subject == "ip" else noun
+        self.unnamed_title, self.unnamed_middle = f"The {noun}", f"the {noun}"
 
 
 class Explainer:
@@ -90,22 +117,21 @@ class Explainer:
     def __init__(
         self, catalogue: Catalogue, categories: Sequence[str], head_weight: float, gnn_weight: float, gnn_base: float
     ) -> None:
-        self._names = catalogue.names
         self._head_weight, self._gnn_weight, self._gnn_base = head_weight, gnn_weight, gnn_base
-        groups: dict[tuple[str, str], int] = {}
+        numbers: dict[tuple[str, str], int] = {}
         of_feature = np.empty(len(catalogue), np.int64)
+        places: dict[str, dict[str, int]] = {}
         for i, feature in enumerate(catalogue):
             theme = "VALUE" if feature.subject in categories else _THEME_OF.get(feature.measure, "NUMBER")
-            subject = feature.measure if theme == "NUMBER" else feature.subject
-            of_feature[i] = groups.setdefault((subject, theme), len(groups))
+            subject, measure = (feature.measure, "value") if theme == "NUMBER" else (feature.subject, feature.measure)
+            of_feature[i] = numbers.setdefault((subject, theme), len(numbers))
+            places.setdefault(subject, {})[measure] = i
+        names = catalogue.names
+        groups = [
+            _Group(subject, theme, [(names[m], int(m)) for m in np.flatnonzero(of_feature == g)], places[subject])
+            for (subject, theme), g in numbers.items()
+        ]
         self._groups = tuple(groups)
-        self._codes = [
-            theme if subject == "transaction" else f"{subject.upper()}_{theme}" for subject, theme in self._groups
-        ]
-        self._members = [
-            [(self._names[m], int(m)) for m in np.flatnonzero(of_feature == g)] for g in range(len(groups))
-        ]
-        self._places = {name: place for place, name in enumerate(self._names)}
         self._spread = np.zeros((len(catalogue), len(groups)))
         self._spread[np.arange(len(catalogue)), of_feature] = 1.0
 
@@ -169,15 +195,15 @@ class Explainer:
             linked = users_with_fraud(i)
             evidence |= {"nodes": neighbourhood["nodes"], "users_with_fraud": linked}
             return Reason(NETWORK_CODE, _network_text(weight, neighbourhood["nodes"], linked), evidence)
-        subject, theme = self._groups[group]
+        about = self._groups[group]
         # NaN differs from itself.
-        evidence["figures"] = {name: values[m] for name, m in self._members[group] if values[m] == values[m]}
-        key = keys.get(subject, "")
+        evidence["figures"] = {name: v for name, m in about.members if (v := values[m]) == v}
+        key = keys.get(about.subject, "")
         if key:
-            evidence[subject] = key
-        if theme == "LINKED_USERS" and (linked := users_with_fraud(i)):
+            evidence[about.subject] = key
+        if about.theme == "LINKED_USERS" and (linked := users_with_fraud(i)):
             evidence["users_with_fraud"] = linked
-        return Reason(self._codes[group], _TEXTS[theme](Facts(subject, key, values, self._places)), evidence)
+        return Reason(about.code, about.text(Facts(about, key, values)), evidence)
 
 
 def _plural(n: int, noun: str) -> str:
@@ -192,26 +218,18 @@ def span(seconds: float) -> str:
     return _plural(max(int(seconds), 0), "second")
 
 
-def _who(f: Facts) -> str:
-    return f"{_title(f.subject)} {f.key}" if f.key else f"The {f.subject.replace('_', ' ')}"
-
-
-def _title(subject: str) -> str:
-    return "IP address" if subject == "ip" else subject.replace("_", " ").capitalize()
-
-
 def _velocity(f: Facts) -> str:
     return (
-        f"{_who(f)} had {_plural(f.count('tx_1h'), 'transaction')} in the last hour, {f.count('tx_1d'):,} in the "
+        f"{f.title} had {_plural(f.count('tx_1h'), 'transaction')} in the last hour, {f.count('tx_1d'):,} in the "
         f"last day and {f.count('tx_30d'):,} in the last 30 days"
     )
 
 
 def _history(f: Facts) -> str:
     if f.count("tx_all") == 0:
-        return f"{_who(f)} was never seen before"
+        return f"{f.title} was never seen before"
     return (
-        f"{_who(f)} was first seen {span(f.get('age'))} ago, with {_plural(f.count('tx_all'), 'transaction')} since; "
+        f"{f.title} was first seen {span(f.get('age'))} ago, with {_plural(f.count('tx_all'), 'transaction')} since; "
         f"the last was {span(f.get('since_last'))} ago"
     )
 
@@ -221,51 +239,45 @@ def _amount(f: Facts) -> str:
     mean, ratio = f.get("amount_mean_30d"), f.get("amount_ratio_30d")
     if f.subject == "transaction" or isnan(mean):
         return f"The amount is {amount:,.2f}" + (
-            "" if f.subject == "transaction" else f"; {_who(f)} has no recent amounts"
+            "" if f.subject == "transaction" else f"; {f.title} has no recent amounts"
         )
-    return f"The amount, {amount:,.2f}, is {ratio:,.1f} times the 30-day mean of {mean:,.2f} of {_lower(_who(f))}"
-
-
-def _lower(text: str) -> str:
-    return text if text.startswith("IP") else text[0].lower() + text[1:]
+    return f"The amount, {amount:,.2f}, is {ratio:,.1f} times the 30-day mean of {mean:,.2f} of {f.middle}"
 
 
 def _known_fraud(f: Facts) -> str:
     frauds = f.count("fraud_all")
     if frauds == 0:
-        return f"No fraud is known of {_lower(_who(f))} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
+        return f"No fraud is known of {f.middle} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
     month = f.count("fraud_30d")
     recent = f", {month:,} of them became known in the last 30 days" if month else ""
-    return f"{_plural(frauds, 'fraud')} known of {_lower(_who(f))}{recent}; the latest {span(f.get('since_fraud'))} ago"
+    return f"{_plural(frauds, 'fraud')} known of {f.middle}{recent}; the latest {span(f.get('since_fraud'))} ago"
 
 
 def _shared(f: Facts) -> str:
     users = f.count("users")
     if users == 0:
-        return f"Nobody else used {_lower(_who(f))} lately"
+        return f"Nobody else used {f.middle} lately"
     return (
-        f"{_who(f)} was lately used by {_plural(users, 'other user')}, {f.count('users_1d'):,} of them in the last day"
+        f"{f.title} was lately used by {_plural(users, 'other user')}, {f.count('users_1d'):,} of them in the last day"
     )
 
 
 def _familiarity(f: Facts) -> str:
     times = f.count("user_tx")
     if times:
-        return (
-            f"The user used {_lower(_who(f))} {_plural(times, 'time')} lately, the last {span(f.get('user_since'))} ago"
-        )
+        return f"The user used {f.middle} {_plural(times, 'time')} lately, the last {span(f.get('user_since'))} ago"
     others = f.count("user_others")
     beside = f", but {_plural(others, f'other {f.subject}')}" if others else ""
-    return f"The user never used {_lower(_who(f))} before{beside}"
+    return f"The user never used {f.middle} before{beside}"
 
 
 def _linked_users(f: Facts) -> str:
     with_fraud, new = f.count("peers_with_fraud"), f.count("peers_new")
     fraud = (
-        f"{with_fraud:,} of the latest other users of {_lower(_who(f))} have known fraud, "
+        f"{with_fraud:,} of the latest other users of {f.middle} have known fraud, "
         f"{_plural(f.count('peer_fraud'), 'case')} in all"
         if with_fraud
-        else f"None of the latest other users of {_lower(_who(f))} has known fraud"
+        else f"None of the latest other users of {f.middle} has known fraud"
     )
     return fraud + (f"; {new:,} are new within 7 days" if new else "")
 
@@ -290,8 +302,8 @@ def _time(f: Facts) -> str:
 
 def _value(f: Facts) -> str:
     noun = f.subject.replace("_", " ")
-    risk = f.named(f"{f.subject}_value_risk_all")
-    often = f.named(f"{f.subject}_value_user_share")
+    risk = f.get("value_risk_all")
+    often = f.get("value_user_share")
     text = f"{noun.capitalize()} is {f.key or 'missing'}"
     if not isnan(risk):
         text += f", where {risk:.2%} of labelled transactions were fraud"
@@ -299,7 +311,7 @@ def _value(f: Facts) -> str:
 
 
 def _number(f: Facts) -> str:
-    value = f.named(f"numeric_{f.subject}")
+    value = f.get("value")
     if isnan(value):
         return f"{f.subject.replace('_', ' ').capitalize()} is missing"
     if f.subject.startswith("seconds_since_"):

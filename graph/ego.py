@@ -42,6 +42,7 @@ PEER_ENTITIES = 2
 NEIGHBOURS = 3
 _SHORT_WALK = 16
 _DEGREE_WALK = 8
+_FETCHED = 12
 _DAY = np.int64(86_400_000_000)
 
 
@@ -58,6 +59,8 @@ class Ego(NamedTuple):
         nodes: float32[most_nodes, len(NODE_FEATURES)].
         parents: int16[most_nodes], a node's parent by its place in the parent set.
         ids: int32[most_nodes], the nodes' integer ids.
+        rows: int32[most_nodes], the latest row that links a node to its parent; -1 for the transaction's own.
+        times: int32[most_nodes], how many rows of the walk do.
         counts: int16[blocks], nodes a block.
         links: int32[4, 2 * WALK], scratch: neighbours, rows and counts of their links, and a hash table.
     """
@@ -65,6 +68,8 @@ class Ego(NamedTuple):
     nodes: NDArray[np.float32]
     parents: NDArray[np.int16]
     ids: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    times: NDArray[np.int32]
     counts: NDArray[np.int16]
     links: NDArray[np.int32]
 
@@ -75,6 +80,8 @@ def empty_ego(entities: int) -> Ego:
     return Ego(
         np.zeros((size, len(NODE_FEATURES)), np.float32),
         np.zeros(size, np.int16),
+        np.zeros(size, np.int32),
+        np.zeros(size, np.int32),
         np.zeros(size, np.int32),
         np.zeros(entities + 4 * (entities - 1), np.int16),
         np.zeros((4, 2 * WALK), np.int32),
@@ -93,9 +100,7 @@ def sample(s, t, amount, ids, entities, ego):  # type: ignore[no-untyped-def]
     size = 0
     for k in range(entities):
         if ids[k] >= 0:
-            _node(s, ids[k], t, ego, size)
             _root_link(s, ids, k, t, amount, ego, size)
-            ego.parents[size] = 0
             counts[k] = 1
             size += 1
     level_2 = size
@@ -124,6 +129,9 @@ def sample(s, t, amount, ids, entities, ego):  # type: ignore[no-untyped-def]
             counts[entities + 3 * others + k - 1] += added
             size += added
         first += of_type
+    _fetch(s, ego, size)
+    for at in range(size):
+        _node(s, t, ego, at)
     _degrees(s, t, ego, inner, entities)
     return size
 
@@ -134,11 +142,39 @@ def _log(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _node(s, entity, t, ego, at):  # type: ignore[no-untyped-def]
-    """A node's own past as of t; `_degrees` adds its degree."""
+def _fetch(s, ego, size):  # type: ignore[no-untyped-def]
+    """Reads what `_node` will need of all nodes, so that the memory is asked for many places at the same time."""
+    h = s.history
+    seen = np.int64(0)
+    for at in range(size):
+        node = ego.ids[at]
+        length = np.int64(h.length[node])
+        if length > 0:
+            start = h.start[node]
+            seen += s.occurred_at[h.rows[start]] + h.sums[start + length - 1]
+            for i in range(max(length - _FETCHED, 0), length):
+                seen += s.occurred_at[h.rows[start + i]]
+        labels = np.int64(s.known.length[node])
+        if labels > 0:
+            seen += s.label_known_at[s.known.rows[s.known.start[node] + labels - 1]]
+        frauds = np.int64(s.fraud.length[node])
+        if frauds > 0:
+            last = s.fraud.start[node] + frauds - 1
+            seen += s.label_known_at[s.fraud.rows[last]] + s.fraud.sums[last]
+    ego.links[3, 0] = seen & 1
+
+
+@kernel
+def _node(s, t, ego, at):  # type: ignore[no-untyped-def]
+    """A node's own past and its latest link to its parent, as of t; `_degrees` adds its degree."""
     x = ego.nodes[at]
-    x[:] = 0.0
-    ego.ids[at] = entity
+    x[:11] = 0.0
+    entity = ego.ids[at]
+    link = ego.rows[at]
+    if link >= 0:
+        x[11] = _log((t - s.occurred_at[link]) / 1e6)
+        x[12] = _log(float(ego.times[at]))
+        x[13] = _log(s.amount[link] / 100.0)
     h = s.history
     start = h.start[entity]
     now = before(h, s.occurred_at, entity, t)
@@ -164,9 +200,13 @@ def _node(s, entity, t, ego, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def _root_link(s, ids, k, t, amount, ego, at):  # type: ignore[no-untyped-def]
-    """The link of the transaction to its own entity: the user's past with it."""
+    """The transaction's own entity as a node, and its link to it: the user's past with it."""
     x = ego.nodes[at]
+    ego.ids[at] = ids[k]
+    ego.rows[at] = -1
+    ego.parents[at] = 0
     h = s.history
+    x[11] = 0.0
     now = before(h, s.occurred_at, ids[k], t)
     low = max(now - _SHORT_WALK, 0)
     mine = 0
@@ -219,13 +259,11 @@ def _sample_column(s, entity, column, root, t, walk, most, ego, size, parent):  
         distinct += 1
     for j in range(distinct):
         at = size + j
-        _node(s, found[j], t, ego, at)
-        x = ego.nodes[at]
-        x[11] = _log((t - s.occurred_at[rows[j]]) / 1e6)
-        x[12] = _log(float(times[j]))
-        x[13] = _log(s.amount[rows[j]] / 100.0)
-        x[14] = 1.0 if found[j] == own else 0.0
-        x[15] = 1.0 if low > 0 else 0.0
+        ego.ids[at] = found[j]
+        ego.rows[at] = rows[j]
+        ego.times[at] = times[j]
+        ego.nodes[at, 14] = 1.0 if found[j] == own else 0.0
+        ego.nodes[at, 15] = 1.0 if low > 0 else 0.0
         ego.parents[at] = parent
     return distinct
 
