@@ -33,8 +33,16 @@ def service_of(request: Request) -> Service:
 def allow(request: Request, *scopes: str) -> Service:
     """The service, where the request's key has one of `scopes` (or admin)."""
     service = service_of(request)
-    service.keys.require(request.headers.get("authorization"), *scopes)
+    service.keys.require(header(request, b"authorization"), *scopes)
     return service
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """A header by its name in lower case. Starlette's own look-up would decode and compare for each name anew."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return cast(bytes, value).decode("latin-1")
+    return None
 
 
 async def read_json(request: Request, limit: int) -> bytes:
@@ -44,13 +52,12 @@ async def read_json(request: Request, limit: int) -> bytes:
         UnsupportedBody: it is declared as something else.
         TooLarge: it has more bytes.
     """
-    headers = request.headers
-    kind = headers.get("content-type")
+    kind = header(request, b"content-type")
     if kind is not None and kind != JSON:
         mime = kind.partition(";")[0].strip().lower()
         if mime != JSON and not mime.endswith("+json"):
             raise UnsupportedBody(f"the body is declared as {mime or 'nothing'!r}", hint=f"send Content-Type: {JSON}")
-    length = headers.get("content-length")
+    length = header(request, b"content-length")
     if length is not None and length.isdecimal() and int(length[:20]) > _MOST_READ:
         raise TooLarge(f"the body has more than {limit} bytes", hint=_SPLIT)
     receive = request.receive
@@ -76,9 +83,15 @@ _MOST_READ = 32 * MIB
 _SPLIT = "send less at once"
 
 
+_IS_JSON = (b"content-type", JSON.encode())
+
+
 def json_response(body: bytes, status: int = 200) -> Response:
     """An answer whose JSON is ready."""
-    return Response(body, status, media_type=JSON)
+    response = Response(None, status)
+    response.body = body
+    response.raw_headers = [(b"content-length", b"%d" % len(body)), _IS_JSON]
+    return response
 
 
 def body_of(schema: dict[str, Any], example: Any) -> dict[str, Any]:

@@ -302,8 +302,8 @@ def _time(f: Facts) -> str:
 
 def _value(f: Facts) -> str:
     noun = f.subject.replace("_", " ")
-    risk = f.get("value_risk_all")
-    often = f.get("value_user_share")
+    risk = f.get("risk_all")
+    often = f.get("user_share")
     text = f"{noun.capitalize()} is {f.key or 'missing'}"
     if not isnan(risk):
         text += f", where {risk:.2%} of labelled transactions were fraud"

@@ -152,7 +152,8 @@ def _fetch(s, ego, size):  # type: ignore[no-untyped-def]
         if length > 0:
             start = h.start[node]
             seen += s.occurred_at[h.rows[start]] + h.sums[start + length - 1]
-            for i in range(max(length - _FETCHED, 0), length):
+            first = length - _FETCHED if length > _FETCHED else np.int64(0)
+            for i in range(first, length):
                 seen += s.occurred_at[h.rows[start + i]]
         labels = np.int64(s.known.length[node])
         if labels > 0:
