@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,9 @@ _KEEP_SECONDS = 600.0
 _PAUSE = 0.4
 """Seconds between two drains: rare enough that few requests meet one at the disk."""
 _LONGEST_PAUSE = 5.0
+_CHECKPOINT_SECONDS = 5.0
+_CHECKPOINT_RECORDS = 8_192
+"""The spool's log is moved into its file after so many records, or after so long: seldom, since writers wait for it."""
 _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""
 
@@ -155,6 +159,7 @@ class Drainer:
 
     def _run(self) -> None:
         pause = _PAUSE
+        moved_since, checkpoint_at = 0, 0.0
         while not self._stopping.is_set():
             self._woken.wait(self._poll)
             self._woken.clear()
@@ -163,8 +168,11 @@ class Drainer:
                 continue
             try:
                 moved = self.drain()
-                if moved:
+                moved_since += moved
+                if moved_since >= _CHECKPOINT_RECORDS or (moved_since and time.monotonic() >= checkpoint_at):
                     self._spool.checkpoint()
+                    moved_since, checkpoint_at = 0, time.monotonic() + _CHECKPOINT_SECONDS
+                if moved:
                     # Faster than they come in, so that the file stays small.
                     self._spool.forget(older_than=_KEEP_SECONDS, limit=2 * moved + _CHUNK)
                 pause = _PAUSE

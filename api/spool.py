@@ -44,7 +44,8 @@ INSERT OR IGNORE INTO state VALUES ('drained', 0);
 """
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 _INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
-_LARGE_WAL = 64 * 2**20
+_LARGE_WAL = 512 * 2**20
+_FORGOTTEN_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,10 @@ class Spool:
             db.execute("DELETE FROM labels WHERE seq <= ?", (seq,))
 
     def forget(self, *, older_than: float, limit: int) -> int:
-        """Deletes up to `limit` drained records older than so many seconds; returns how many."""
+        """Deletes up to `limit` drained records older than so many seconds; returns how many.
+
+        A few at a time, so that nobody who has a decision to keep waits for long.
+        """
         before = int((time.time() - older_than) * 1e6)
         with self._reading() as db:
             old = db.execute(
@@ -231,9 +235,9 @@ class Spool:
                 " AND decided_at < ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?",
                 (before, limit),
             ).fetchall()
-        if old:
+        for first in range(0, len(old), _FORGOTTEN_AT_ONCE):
             with self._transaction() as db:
-                db.executemany("DELETE FROM records WHERE seq = ?", old)
+                db.executemany("DELETE FROM records WHERE seq = ?", old[first : first + _FORGOTTEN_AT_ONCE])
         return len(old)
 
     def backlog(self) -> Backlog:
@@ -247,14 +251,19 @@ class Spool:
         return Backlog(records + labels, max(time.time() - oldest / 1e6, 0.0) if oldest else 0.0, refused)
 
     def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file, without holding up writers unless the log has become large."""
+        """Moves the write-ahead log into the file, and has the log begin again at its start.
+
+        The log keeps its size, unless it has become very large: a commit that overwrites a part of a file waits for
+        its own bytes only, where one that makes the file grow waits for the file system's journal too, and so for
+        whatever other programs are writing. Most of it is moved without holding up writers.
+        """
         with self._mutex:
             try:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 log = self.path.with_name(self.path.name + "-wal")
-                if log.exists() and log.stat().st_size > _LARGE_WAL:
-                    with self._lock_file():
-                        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                how = "TRUNCATE" if log.exists() and log.stat().st_size > _LARGE_WAL else "RESTART"
+                with self._lock_file():
+                    self._db.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
             except sqlite3.Error as error:
                 raise _away(self.path, error) from error
 
