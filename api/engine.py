@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_LULL = 150e-6
+_LULL = 400e-6
 _IDLE_TURNS = 10
 """A batch is no longer waited for when nobody has come for so many seconds, and so many turns: the loop may have been
 busy all the time with reading those who come."""
 _LONGEST_WAIT = 4e-3
 """Seconds that a batch is waited for at most."""
-_QUICK_COMMIT = 1e-3
+_QUICK_COMMIT = 5e-3
 """Seconds; a disk that commits faster than this is not worth another thread's waking."""
 
 
