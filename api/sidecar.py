@@ -54,7 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent, which then closes the pipe
     settings = Settings.model_validate_json(sys.stdin.readline())
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=LOG_FORMAT)
-    os.nice(5)
+    os.nice(15)
     try:
         store = open_store(settings.store)
         spool = Spool(settings.var / SPOOL, durable=False)

@@ -165,7 +165,7 @@ class Explainer:
         moved = np.take_along_axis(same_way, ranked, axis=1).tolist()
         weights = np.take_along_axis(strength, ranked, axis=1).tolist()
         told = []
-        for i, (groups, values) in enumerate(zip(ranked.tolist(), features.tolist(), strict=True)):
+        for i, (groups, values) in enumerate(zip(ranked.tolist(), _legible(features).tolist(), strict=True)):
             chosen: list[int] = []
             for place, size in enumerate(moved[i]):
                 if size > 0 and len(chosen) < MOST_REASONS and (len(chosen) < FEWEST_REASONS or size >= least[i]):
@@ -204,6 +204,15 @@ class Explainer:
         if about.theme == "LINKED_USERS" and (linked := users_with_fraud(i)):
             evidence["users_with_fraud"] = linked
         return Reason(about.code, about.text(Facts(about, key, values)), evidence)
+
+
+def _legible(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Seven significant digits, as many as a float32 has: the rest would be noise of its binary form."""
+    exact = features.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (6 - np.floor(np.log10(np.abs(exact))))
+        rounded = np.rint(exact * scale) / scale
+    return np.where(np.isfinite(rounded), rounded, exact)
 
 
 def _plural(n: int, noun: str) -> str:
