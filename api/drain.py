@@ -94,8 +94,9 @@ class Drainer:
         self._thread.start()
 
     def wake(self) -> None:
-        """Tells that there is something to drain."""
-        self._woken.set()
+        """Tells that there is something to drain; nothing where another process is the one that drains."""
+        if self._lease.held or self._health.writing is not None:
+            self._woken.set()
 
     def stop(self) -> None:
         """Drains what there is, if the store answers, and ends the thread."""

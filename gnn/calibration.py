@@ -141,7 +141,10 @@ def _table(inputs: tuple[str, ...], scores: Mapping[str, ArrayLike]) -> NDArray[
     if missing:
         raise ValueError(f"the blend needs the score of: {', '.join(missing)}")
     columns = [np.asarray(scores[name], dtype=np.float64) for name in inputs]
-    return np.stack(columns, axis=1)
+    table = np.empty((len(columns[0]), len(columns)))
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return table
 
 
 def _prior_weights(inputs: tuple[str, ...], spread: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gnn.catalogue import Catalogue
 from gnn.scoring import Reason
+from gnn.strongest import legible, strongest
 
 _THEMES = {
     "VELOCITY": ("tx_1h", "tx_1d", "tx_7d", "tx_30d"),
@@ -48,10 +49,6 @@ _THEMES = {
 }
 _THEME_OF = {measure: theme for theme, measures in _THEMES.items() for measure in measures}
 NETWORK_CODE = "NEIGHBOURHOOD"
-MOST_REASONS = 5
-FEWEST_REASONS = 3
-_LOOKED_AT = 12
-_LEAST_SHARE = 0.08
 
 
 class Facts:
@@ -132,8 +129,7 @@ class Explainer:
             for (subject, theme), g in numbers.items()
         ]
         self._groups = tuple(groups)
-        self._spread = np.zeros((len(catalogue), len(groups)))
-        self._spread[np.arange(len(catalogue)), of_feature] = 1.0
+        self._theme_of = of_feature
 
     def reasons(
         self,
@@ -154,31 +150,17 @@ class Explainer:
             neighbourhoods: each ego-graph's counts.
             users_with_fraud: gives the linked users with known fraud of the i-th transaction.
         """
-        by_theme = contributions[:, :-1] @ self._spread * self._head_weight
         network = (gnn - self._gnn_base) * self._gnn_weight
-        strength = np.column_stack([by_theme, network])
-        order = np.argsort(-np.abs(strength), axis=1, kind="stable")
-        raising = strength.sum(axis=1) > 0
-        same_way = np.where(raising[:, None], strength, -strength)
-        enough = _LEAST_SHARE * np.maximum(same_way, 0.0).sum(axis=1)
-        ranked, least = order[:, :_LOOKED_AT], enough.tolist()
-        moved = np.take_along_axis(same_way, ranked, axis=1).tolist()
-        weights = np.take_along_axis(strength, ranked, axis=1).tolist()
-        told = []
-        for i, (groups, values) in enumerate(zip(ranked.tolist(), _legible(features).tolist(), strict=True)):
-            chosen: list[int] = []
-            for place, size in enumerate(moved[i]):
-                if size > 0 and len(chosen) < MOST_REASONS and (len(chosen) < FEWEST_REASONS or size >= least[i]):
-                    chosen.append(place)
-            told.append(
-                [
-                    self._reason(
-                        groups[place], weights[i][place], values, keys[i], neighbourhoods[i], i, users_with_fraud
-                    )
-                    for place in chosen or [0]
-                ]
-            )
-        return told
+        chosen, weights = strongest(contributions, self._theme_of, len(self._groups), self._head_weight, network)
+        rows = zip(chosen.tolist(), weights.tolist(), legible(features).tolist(), keys, neighbourhoods, strict=True)
+        return [
+            [
+                self._reason(group, weight, values, named, neighbourhood, i, users_with_fraud)
+                for group, weight in zip(groups, moved, strict=True)
+                if group >= 0
+            ]
+            for i, (groups, moved, values, named, neighbourhood) in enumerate(rows)
+        ]
 
     def _reason(
         self,
@@ -204,15 +186,6 @@ class Explainer:
         if about.theme == "LINKED_USERS" and (linked := users_with_fraud(i)):
             evidence["users_with_fraud"] = linked
         return Reason(about.code, about.text(Facts(about, key, values)), evidence)
-
-
-def _legible(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Seven significant digits, as many as a float32 has: the rest would be noise of its binary form."""
-    exact = features.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 10.0 ** (6 - np.floor(np.log10(np.abs(exact))))
-        rounded = np.rint(exact * scale) / scale
-    return np.where(np.isfinite(rounded), rounded, exact)
 
 
 def _plural(n: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gnn.calibration import Blend
 from gnn.network import Network
-from gnn.tensors import EgoStore, collate
+from gnn.tensors import EgoStore, collate, collate_all
 from gnn.trees import Forest
 
 _BATCH = 256
@@ -60,7 +60,9 @@ class Predictor:
         weights = dict(zip(self.blend.inputs, self.blend.weights, strict=True))
         anomaly = self.anomaly.predict(features) if weights.get("anomaly") else np.zeros(n)
         gnn = np.zeros(n)
-        if self.network is not None:
+        if self.network is not None and n <= _BATCH:
+            gnn[:], _ = self.network.run(collate_all(egos, features))
+        elif self.network is not None:
             for first in range(0, n, _BATCH):
                 part = np.arange(first, min(first + _BATCH, n), dtype=np.int64)
                 gnn[part], _ = self.network.run(collate(egos, features, part))

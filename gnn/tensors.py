@@ -211,15 +211,26 @@ def collate(store: EgoStore, features: NDArray[np.float32], indices: NDArray[np.
     if len(indices) and (indices.min() < 0 or indices.max() >= len(store)):
         raise IndexError(f"an index lies outside the {len(store)} ego-graphs of the store")
     total = int((store.offsets[indices + 1] - store.offsets[indices]).sum())
+    if int(store.counts[indices].sum(dtype=np.int64)) != total:
+        raise ValueError("the counts of an ego-graph do not add up to its nodes")
+    return _collated(store, np.ascontiguousarray(features[indices], np.float32), indices, total)
+
+
+def collate_all(store: EgoStore, features: NDArray[np.float32]) -> EgoBatch:
+    """The batch of all ego-graphs of a store, in their order; otherwise as `collate`."""
+    if int(store.counts.sum(dtype=np.int64)) != len(store.nodes):
+        raise ValueError("the counts of the ego-graphs do not add up to their nodes")
+    return _collated(store, features, np.arange(len(store)), len(store.nodes))
+
+
+def _collated(store: EgoStore, features: NDArray[np.float32], indices: NDArray[np.int64], total: int) -> EgoBatch:
     nodes = np.empty((total, store.nodes.shape[1]), np.float32)
     parents = np.empty(total, np.int32)
     counts = np.zeros(store.counts.shape[1], np.int32)
-    if int(store.counts[indices].sum(dtype=np.int64)) != total:
-        raise ValueError("the counts of an ego-graph do not add up to its nodes")
     start, first, last = _layout(store.entities)
     wrong = _gather(
         store.nodes, store.parents, store.counts, store.offsets, indices, start, first, last, nodes, parents, counts
     )
     if wrong >= 0:
         raise ValueError(f"ego-graph {wrong}: its counts and parents do not fit its nodes")
-    return EgoBatch(np.ascontiguousarray(features[indices], np.float32), nodes, parents, counts)
+    return EgoBatch(features, nodes, parents, counts)
