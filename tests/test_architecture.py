@@ -34,10 +34,17 @@ TRAINING_LIBRARIES = {
     "onnx": TF_FILES,
     "lightgbm": ("gnn/head.py",),
     "sklearn": ("gnn/anomaly.py", "gnn/calibration.py", "gnn/head.py", "gnn/metrics.py", "gnn/train_gnn.py"),
-    "matplotlib": ("gnn/report.py", "gnn/plots.py"),
+}
+ETL_LIBRARIES = {
+    "pandera": ("etl/schema.py",),
+    "sqlalchemy": ("etl/sources/*.py",),
+    "pg8000": ("etl/sources/*.py",),
+    "faker": ("etl/simulator/*.py",),
+    "matplotlib": ("gnn/report.py", "gnn/plots.py", "etl/report_plots.py"),
 }
 OWNERS: dict[str, tuple[str, ...]] = {
     **TRAINING_LIBRARIES,
+    **ETL_LIBRARIES,
     "airflow": ("dags/*.py",),
     "apache_beam": (),
     "neo4j": ("graph/neo4j_*.py",),
@@ -51,7 +58,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 FRAMEWORK_FREE = ("api/engine.py", "api/spool.py")
 """The scoring path of the service: usable and testable without the web framework."""
 
-NOT_IN_SCORING = {*TRAINING_LIBRARIES, "keras", "airflow", "apache_beam"}
+NOT_IN_SCORING = {*TRAINING_LIBRARIES, *ETL_LIBRARIES, "keras", "airflow", "apache_beam"}
 NOT_IN_HELP = {*NOT_IN_SCORING, "numpy", "pandas", "pyarrow", "numba", "onnxruntime", "fastapi", "uvicorn"}
 LONGEST_MODULE = 450
 
