@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import DecisionOut
-from api.engine import replayed
 from api.http import SECURED, allow, json_response, problems
+from api.replays import replayed_body
 from api.wire import read_key
 
 router = APIRouter(tags=["decisions"])
@@ -37,7 +37,7 @@ async def decision(
     """The decision as it was made. Scope: `score` or `investigate`."""
     service = allow(request, "investigate") if features else allow(request, "score", "investigate")
     found = await asyncio.to_thread(service.decision, read_key("transaction_id", transaction_id))
-    body = replayed(found)
+    body = replayed_body(found)
     if features:
         body = body[:-1] + b',"features":' + msgspec.json.encode(service.features(found)) + b"}"
     return json_response(body)

@@ -21,8 +21,10 @@ import msgspec
 import numpy as np
 
 from api import facts
+from api.crowd import Crowd
 from api.drain import Drainer, StoreHealth
 from api.metrics import Meters
+from api.replays import new_body, replayed_again, replayed_body
 from api.spool import Record, Spool
 from api.wire import EPOCH, Submission
 from gnn.scoring import Answer
@@ -38,12 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_LULL = 400e-6
-_IDLE_TURNS = 10
-"""A batch is no longer waited for when nobody has come for so many seconds, and so many turns: the loop may have been
-busy all the time with reading those who come."""
-_LONGEST_WAIT = 4e-3
-"""Seconds that a batch is waited for at most."""
 _QUICK_COMMIT = 5e-3
 """Seconds; a disk that commits faster than this is not worth another thread's waking."""
 
@@ -145,9 +141,7 @@ class Engine:
         self._queue_max = queue_max
         self._waiting: deque[Pending] = deque()
         self._turn_due = False
-        self._crowd = 1
-        self._first_came = self._last_came = 0.0
-        self._idle_turns = 0
+        self._crowd = Crowd(batch_max)
         self._commit_takes = 0.0
         self._newest_at = index.newest_at
         self._encoder = msgspec.json.Encoder(enc_hook=_plain)
@@ -184,10 +178,7 @@ class Engine:
         """
         if self._stopped or len(self._waiting) >= self._queue_max:
             raise Overloaded("the service has more work waiting than it accepts", hint="try again in a second")
-        self._last_came = perf_counter()
-        if not self._waiting:
-            self._first_came = self._last_came
-        self._idle_turns = 0
+        self._crowd.came(first=not self._waiting)
         self._waiting.extend(pendings)
         self._ask_for_a_turn()
 
@@ -234,7 +225,7 @@ class Engine:
     def _turn(self) -> None:
         # Lowered before looking, so that whoever comes after the look asks for another turn.
         self._turn_due = False
-        if self._worth_waiting():
+        if self._waiting and self._crowd.worth_waiting(len(self._waiting), len(self._in_flight)):
             self._ask_for_a_turn()
             return
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
@@ -242,22 +233,6 @@ class Engine:
             self._answer(batch)
         if self._waiting:
             self._ask_for_a_turn()
-
-    def _worth_waiting(self) -> bool:
-        """Whether more are about to come, to be scored together: most of a batch's cost is the same for one and many.
-
-        As many are expected as were answered last: their senders, if they wait for answers, have more to ask.
-        """
-        missing = min(self._crowd - len(self._in_flight), self._batch_max) - len(self._waiting)
-        if not self._waiting or missing <= 0:
-            return False
-        self._idle_turns += 1
-        now = perf_counter()
-        lull = self._idle_turns >= _IDLE_TURNS and now - self._last_came >= _LULL
-        if not lull and now - self._first_came < _LONGEST_WAIT:
-            return True
-        self._crowd = len(self._waiting) + len(self._in_flight)
-        return False
 
     def _answer(self, batch: list[Pending]) -> None:
         """Starts on a batch; what needs no commit is answered at once, the rest when it is on disk."""
@@ -344,7 +319,7 @@ class Engine:
     def _committed(self, step: "_Step") -> None:
         for pending, answer, record in zip(step.fresh, step.answers, step.records, strict=True):
             if pending.error is None and record.decision.transaction_id not in step.lost:
-                pending.body = _with_replayed(record.decision.response, replayed=False)
+                pending.body = new_body(record.decision)
                 self._count(answer)
         step.standing |= step.lost
         self._meters.batch.observe(len(step.fresh))
@@ -353,7 +328,7 @@ class Engine:
         self._finish(step)
 
     def _finish(self, step: "_Step") -> None:
-        self._crowd = len(step.batch) + len(self._waiting) + len(self._in_flight)
+        self._crowd.answered(len(step.batch) + len(self._waiting) + len(self._in_flight))
         for pending in step.batch:
             if not pending.body and pending.error is None:
                 self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)
@@ -421,7 +396,7 @@ class Engine:
         transaction_id = pending.submission.transaction_id
         if decision is not None:
             if decision.digest == pending.digest:
-                self._repeat(pending, _with_replayed(decision.response, replayed=True))
+                self._repeat(pending, replayed_body(decision))
             else:
                 self._conflict(pending)
             return
@@ -429,7 +404,7 @@ class Engine:
         if leader.error is not None:
             pending.error = leader.error
         elif leader.digest == pending.digest:
-            self._repeat(pending, leader.body.removesuffix(_NEW) + _REPLAYED)
+            self._repeat(pending, replayed_again(leader.body))
         else:
             self._conflict(pending)
 
@@ -457,19 +432,6 @@ class Engine:
             unknown = sum(name in s.entities and id_of(kind, s.entities[name]) < 0 for s in submissions)
             if unknown:
                 self._meters.unknown.labels(name).inc(unknown)
-
-
-_NEW = b',"replayed":false}'
-_REPLAYED = b',"replayed":true}'
-
-
-def _with_replayed(response: bytes, *, replayed: bool) -> bytes:
-    return response[:-1] + (_REPLAYED if replayed else _NEW)
-
-
-def replayed(decision: Decision) -> bytes:
-    """The JSON of a kept decision, as a retry of its request gets it."""
-    return _with_replayed(decision.response, replayed=True)
 
 
 def _plain(value: Any) -> Any:

@@ -37,7 +37,7 @@ TRAINING_LIBRARIES = {
 }
 ETL_LIBRARIES = {
     "pandera": ("etl/schema.py",),
-    "sqlalchemy": ("etl/sources/*.py",),
+    "sqlalchemy": ("etl/sources/*.py", "etl/guess_sources.py"),
     "pg8000": ("etl/sources/*.py",),
     "faker": ("etl/simulator/*.py",),
     "matplotlib": ("gnn/report.py", "gnn/plots.py", "etl/report_plots.py"),

@@ -1,0 +1,50 @@
+"""How long a batch waits for more transactions: most of its cost is the same for one and for many."""
+
+from time import perf_counter
+
+_LULL = 400e-6
+_IDLE_TURNS = 10
+"""A batch is no longer waited for when nobody has come for so many seconds, and so many turns: the loop may have been
+busy all the time with reading those who come."""
+_LONGEST_WAIT = 4e-3
+"""Seconds that a batch is waited for at most."""
+
+
+class Crowd:
+    """Expects as many transactions as were on their way at last: those who wait for answers tend to have more to ask.
+
+    One who is alone never waits. All times are of this process's own clock; `worth_waiting` is asked once a turn of
+    the event loop for as long as it says yes.
+
+    Args:
+        most: the largest batch, for which nobody waits any longer.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._expected = 1
+        self._first_at = self._last_at = 0.0
+        self._idle_turns = 0
+
+    def came(self, *, first: bool) -> None:
+        """Some have come; `first`: nobody waited before them."""
+        self._last_at = perf_counter()
+        self._idle_turns = 0
+        if first:
+            self._first_at = self._last_at
+
+    def answered(self, together: int) -> None:
+        """A batch was answered, with so many in it, waiting behind it and on their way to the disk."""
+        self._expected = together
+
+    def worth_waiting(self, waiting: int, in_flight: int) -> bool:
+        """Whether those who wait (one at least) should wait for more, while others are on their way to the disk."""
+        if waiting >= min(self._expected - in_flight, self._most):
+            return False
+        self._idle_turns += 1
+        now = perf_counter()
+        lull = self._idle_turns >= _IDLE_TURNS and now - self._last_at >= _LULL
+        if not lull and now - self._first_at < _LONGEST_WAIT:
+            return True
+        self._expected = waiting + in_flight
+        return False
