@@ -42,7 +42,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("demo", "train", "serve")])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("demo", "init", "train", "serve")])
 def test_a_command_without_its_arguments_tells_its_usage(quipu: Quipu, command: str) -> None:
     ran = quipu(command)
     assert ran.status == 2
@@ -54,6 +54,7 @@ def test_a_command_without_its_arguments_tells_its_usage(quipu: Quipu, command: 
     ("line", "message"),
     [
         ("trian", "Did you mean 'train'?"),
+        ("init", "nothing to look at"),
         ("nothing", "No such command 'nothing'"),
         ("--nothing", "No such option: --nothing"),
         ("simulate w --users many", "'--users'"),
@@ -75,9 +76,9 @@ def test_a_command_without_its_arguments_tells_its_usage(quipu: Quipu, command: 
         ("ingest binary.yaml", "binary.yaml cannot be read"),
         ("ingest empty.yaml", "empty.yaml is not a mapping"),
         ("ingest m.yaml nothing.csv", "no file matches 'nothing.csv'"),
-        ("ingest m.yaml folder", "no file matches 'folder'"),
+        ("ingest m.yaml folder", "no file that can be read matches 'folder'"),
         ("ingest m.yaml empty.csv", "empty.csv is empty"),
-        ("ingest m.yaml binary", "neither .csv nor .parquet"),
+        ("ingest m.yaml binary", "binary is neither CSV"),
         ("ingest m.yaml binary.parquet", "binary.parquet cannot be read"),
         ("ingest m.yaml binary.csv", "has no column"),
         ("ingest m.yaml --since noon", "--since 'noon' is not a time"),
