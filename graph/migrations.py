@@ -111,6 +111,40 @@ MIGRATIONS = (
             )""",
         ),
     ),
+    Migration(
+        2,
+        "rings",
+        (
+            "CREATE TABLE refreshes (at INTEGER PRIMARY KEY)",
+            # content: the whole ring as JSON; the columns beside it are what queries ask for, and what
+            # may change without a refresh.
+            """CREATE TABLE rings (
+                ring_id TEXT NOT NULL PRIMARY KEY,
+                status TEXT NOT NULL,
+                score REAL NOT NULL,
+                active INTEGER NOT NULL,
+                became TEXT NOT NULL,
+                content BLOB NOT NULL
+            )""",
+            "CREATE INDEX rings_by_score ON rings (active, score)",
+            """CREATE TABLE ring_events (
+                seq INTEGER PRIMARY KEY,
+                ring_id TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                kind TEXT NOT NULL,
+                details TEXT NOT NULL
+            )""",
+            "CREATE INDEX ring_events_of ON ring_events (ring_id, seq)",
+            """CREATE TABLE ring_members (
+                seq INTEGER PRIMARY KEY,
+                at INTEGER NOT NULL,
+                ring_id TEXT NOT NULL,
+                entity TEXT NOT NULL,
+                key TEXT NOT NULL,
+                joined INTEGER NOT NULL
+            )""",
+        ),
+    ),
 )
 
 

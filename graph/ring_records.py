@@ -146,8 +146,8 @@ class Verdict:
 class Refresh:
     """What one refresh says: all rings that are active as of `at`, and what changed since the one before.
 
-    A ring that was active and is not among `rings` is gone. `became` of such a ring follows from the events
-    `split` and `merged`, whose details name the rings that hold its members now as `became`.
+    A ring that was active and is not among `rings` is over; the store notes as its `became` those of `rings`
+    that name it in their `came_from`.
     """
 
     at: int

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import sqlite_feed, sqlite_reads
+from graph import sqlite_feed, sqlite_reads, sqlite_rings
 from graph.batches import LabelBatch, TransactionBatch
 from graph.records import Decision, GraphSchema
+from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingStatus, Verdict
 from graph.sqlite_database import Database, path_of, select_in
 from graph.sqlite_facts import write_attributes, write_transactions
 from graph.sqlite_labels import write_labels
@@ -158,6 +159,40 @@ class SqliteStore:
             layout = self._layouts.read(connection)
             id_ = sqlite_reads.find_entity(connection, layout, entity, key)
             return [] if id_ is None else sqlite_reads.recent(connection, layout, id_, limit)
+
+    def write_refresh(self, refresh: Refresh) -> bool:
+        ready = sqlite_rings.RefreshRows.of(refresh)  # before the lock is taken, which others wait for
+        with self._database.writing() as connection:
+            return sqlite_rings.write_refresh(connection, ready)
+
+    def refreshed_at(self) -> int | None:
+        with self._database.reading() as connection:
+            return sqlite_rings.refreshed_at(connection)
+
+    def rings(
+        self, *, active: bool | None = None, status: RingStatus | None = None, limit: int | None = 100
+    ) -> list[Ring]:
+        with self._database.reading() as connection:
+            return sqlite_rings.select(connection, active=active, status=status, limit=limit)
+
+    def ring(self, ring_id: str) -> Ring | None:
+        with self._database.reading() as connection:
+            return sqlite_rings.find(connection, ring_id)
+
+    def ring_events(self, ring_id: str) -> list[RingEvent]:
+        with self._database.reading() as connection:
+            return sqlite_rings.events(connection, ring_id)
+
+    def write_verdict(self, verdict: Verdict) -> Ring:
+        with self._database.writing() as connection:
+            return sqlite_rings.write_verdict(connection, verdict)
+
+    def memberships(self, since: int = 0) -> Iterator[Membership]:
+        return sqlite_rings.memberships(self._database, since)
+
+    def ring_watermark(self) -> int:
+        with self._database.reading() as connection:
+            return sqlite_rings.watermark(connection)
 
     def status(self) -> dict[str, int]:
         with self._database.reading() as connection:

@@ -7,14 +7,15 @@ contract test suite (`tests/graph/test_store_contract.py`).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph.errors import InputError
+from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
+from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingStatus, Verdict
 
 
 class Outcome(IntEnum):
@@ -159,6 +160,61 @@ class Store(Protocol):
 
     def status(self) -> dict[str, int]:
         """Counts: transactions, labels, decisions, entities, and `entities:<type>` each."""
+
+
+@runtime_checkable
+class RingStore(Protocol):
+    """What a store keeps of rings; see `graph.ring_records`."""
+
+    def write_refresh(self, refresh: Refresh) -> bool:
+        """Keeps what a refresh says, atomically; False where a refresh as of this time is kept already.
+
+        A ring's verdict stays its status, unless it was dismissed and the refresh has an event `returned` for it.
+        Active rings that the refresh lacks are no longer active; those of its rings that name such a one in
+        `came_from` are what it `became`.
+
+        Raises:
+            InputError: a refresh as of a later time is kept already.
+        """
+
+    def refreshed_at(self) -> int | None:
+        """As-of time of the latest refresh, microseconds UTC; None before the first."""
+
+    def rings(
+        self, *, active: bool | None = None, status: RingStatus | None = None, limit: int | None = 100
+    ) -> list[Ring]:
+        """Rings by score, highest first; all that there are where `limit` is None."""
+
+    def ring(self, ring_id: str) -> Ring | None:
+        """One ring; None where it is not known."""
+
+    def ring_events(self, ring_id: str) -> list[RingEvent]:
+        """What happened to a ring, oldest first."""
+
+    def write_verdict(self, verdict: Verdict) -> Ring:
+        """Makes a verdict the ring's status, and an event of its history; nothing changes where it is that already.
+
+        Raises:
+            NotFound: there is no such ring.
+            InputError: it is no verdict.
+        """
+
+    def memberships(self, since: int = 0) -> Iterator[Membership]:
+        """The feed of who joined and left which ring, above `since`, in order, up to now."""
+
+    def ring_watermark(self) -> int:
+        """A number that grows with every refresh and every verdict; 0 before the first."""
+
+
+def rings_of(store: Store) -> RingStore:
+    """The ring operations of a store.
+
+    Raises:
+        StoreError: this kind of store keeps no rings.
+    """
+    if isinstance(store, RingStore):
+        return store
+    raise StoreError(f"the store {store.url} keeps no rings", hint="name a store of another kind")
 
 
 def open_store(url: str) -> Store:
