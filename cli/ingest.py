@@ -11,7 +11,7 @@ from graph.errors import InputError, LimitExceeded
 
 if TYPE_CHECKING:
     from etl.mapping import Mapping
-    from etl.report import LoadReport
+    from etl.reporting.report import LoadReport
     from graph.store import Store
 
 app = typer.Typer(help="Load transactions, labels and attributes through a mapping.")
@@ -87,8 +87,8 @@ def ingest(
 
 def _told(report: "LoadReport", store: "Store", html: Path | None) -> dict[str, Any]:
     """The report as a document, with what needs attention and the places of its pages, which are written."""
-    from etl.comparison import attention
-    from etl.report_page import keep_page, render_page, verdict
+    from etl.reporting.comparison import attention
+    from etl.reporting.page import keep_page, render_page, verdict
     from graph.settings import settings
 
     document = report.as_dict()
@@ -115,8 +115,8 @@ def _told(report: "LoadReport", store: "Store", html: Path | None) -> dict[str, 
 
 def _before(report: "LoadReport", store: "Store") -> dict[str, Any] | None:
     """The report of the load before of the same mapping, where the store has seen one."""
-    from etl.comparison import load_before
-    from etl.quarantine import Ledger, sidecar
+    from etl.ledger import Ledger, sidecar
+    from etl.reporting.comparison import load_before
 
     path = sidecar(store.url)
     if not path.exists():
@@ -127,8 +127,8 @@ def _before(report: "LoadReport", store: "Store") -> dict[str, Any] | None:
 
 def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded, html: Path | None) -> Path | None:
     """Writes the page of a load that was stopped; None where that cannot be done."""
-    from etl.comparison import attention
-    from etl.report_page import keep_page, render_page
+    from etl.reporting.comparison import attention
+    from etl.reporting.page import keep_page, render_page
     from graph.settings import settings
 
     document, before = report.as_dict(), _before(report, store)
@@ -206,7 +206,7 @@ def _attention(report: dict[str, Any]) -> None:
 
 
 def _labels(labels: dict[str, Any]) -> None:
-    from etl.reasons import describe
+    from etl.contract.reasons import describe
 
     if labels["found"] or labels["inferred_genuine"]:
         out.print(
@@ -235,7 +235,7 @@ def _values(report: dict[str, Any]) -> None:
 
 
 def _profile(profile: dict[str, Any] | None) -> None:
-    from etl.wording import delay_text, percent
+    from etl.reporting.wording import delay_text, percent
 
     if not profile or not profile["transactions"]:
         return
@@ -265,7 +265,7 @@ def _profile(profile: dict[str, Any] | None) -> None:
 def _outcomes(name: str, tally: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from etl.reasons import describe
+    from etl.contract.reasons import describe
 
     out.print(
         f"{name:<17}{tally['read']:,} read = {tally['loaded']:,} loaded + {tally['duplicates']:,} duplicates "

@@ -36,7 +36,7 @@ def init(
 
     Example: quipu init orders.csv --out orders.yaml
     """
-    from etl.initialising import from_database, from_files
+    from etl.guessing.initialising import from_database, from_files
     from graph.errors import InputError
 
     if to.exists() and not force:
@@ -67,7 +67,7 @@ def show(result: dict[str, Any]) -> None:
     """Prints what was guessed for people."""
     from rich.table import Table
 
-    from etl.reasons import describe
+    from etl.contract.reasons import describe
 
     shown = Table("column", "taken as", "why", "")
     for finding in result["columns"]:

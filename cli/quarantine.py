@@ -9,7 +9,7 @@ from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, out
 from cli.paths import file_to_write
 
 if TYPE_CHECKING:
-    from etl.quarantine import Ledger
+    from etl.ledger import Ledger
 
 app = typer.Typer(help="Look at rows that were not loaded, and retry them.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def list_rows(
 
     Example: quipu quarantine list --reason bad_time
     """
-    from etl.quarantine import Ledger, sidecar
+    from etl.ledger import Ledger, sidecar
     from graph.settings import settings
 
     _check_reason(reason)
@@ -60,7 +60,7 @@ def list_rows(
 def _show_list(found: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from etl.reasons import describe
+    from etl.contract.reasons import describe
 
     if not found["counts"]:
         out.print("nothing is in quarantine")
@@ -123,9 +123,9 @@ def show(
 
     Example: quipu quarantine show 3f2a
     """
-    from etl.advice import advice
-    from etl.quarantine import Ledger, sidecar
-    from etl.reasons import describe
+    from etl.contract.reasons import describe
+    from etl.ledger import Ledger, sidecar
+    from etl.reporting.advice import advice
     from graph.settings import settings
 
     with Ledger(sidecar(store or settings().store)) as ledger:
@@ -160,8 +160,8 @@ def retry(
 
     Example: quipu quarantine retry mapping.yaml --reason future_time
     """
+    from etl.loading.retry import retry as run
     from etl.mapping import read_mapping
-    from etl.retry import retry as run
     from graph.settings import settings
     from graph.store import open_store
 
@@ -174,7 +174,7 @@ def retry(
         opened.close()
 
     def text(result: dict[str, Any]) -> None:
-        from etl.reasons import describe
+        from etl.contract.reasons import describe
 
         out.print(
             f"{result['tried']:,} tried = {result['loaded']:,} loaded + {result['duplicates']:,} duplicates "
@@ -189,7 +189,7 @@ def retry(
 
 
 def _check_reason(reason: str | None) -> None:
-    from etl.reasons import Reason
+    from etl.contract.reasons import Reason
     from graph.errors import InputError
 
     if reason is not None and reason not in set(Reason):

@@ -41,9 +41,9 @@ def score(
     """
     import pyarrow.parquet as pq
 
+    from etl.contract.reasons import describe
     from etl.loading import read_transactions
     from etl.mapping import parse_mapping, read_mapping
-    from etl.reasons import describe
     from etl.sources import open_file
     from gnn.bundle import open_bundle
     from gnn.champion import current_bundle

@@ -36,11 +36,11 @@ TRAINING_LIBRARIES = {
     "sklearn": ("gnn/anomaly.py", "gnn/calibration.py", "gnn/head.py", "gnn/metrics.py", "gnn/train_gnn.py"),
 }
 ETL_LIBRARIES = {
-    "pandera": ("etl/schema.py",),
-    "sqlalchemy": ("etl/sources/*.py", "etl/guess_sources.py"),
+    "pandera": ("etl/contract/schema.py",),
+    "sqlalchemy": ("etl/sources/*.py", "etl/guessing/sources.py"),
     "pg8000": ("etl/sources/*.py",),
     "faker": ("etl/simulator/*.py",),
-    "matplotlib": ("gnn/report.py", "gnn/plots.py", "etl/report_plots.py"),
+    "matplotlib": ("gnn/report.py", "gnn/plots.py", "etl/reporting/plots.py"),
 }
 OWNERS: dict[str, tuple[str, ...]] = {
     **TRAINING_LIBRARIES,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.steps import Step
+from etl.cleaning.steps import Step
 
 MAX_TEXT = 1024
 """Most characters of an id or a categorical value."""

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from etl.cleaning.columns import Text, as_written, noted, nulls
 from etl.cleaning.currency_names import currency_code
-from etl.steps import Step
+from etl.cleaning.steps import Step
 from graph.ids import is_missing, visible
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cleaning.columns import Text, as_written, mask, matches, noted, nulls
-from etl.steps import Step
+from etl.cleaning.steps import Step
 from graph import ids as keys
 from graph.addresses import PLAIN_V4
 from graph.ids import address_range

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etl.cleaning.columns import WHOLE, mask, nulls
 from etl.cleaning.keys import texts
-from etl.mapping_values import Value
+from etl.mapping.values import Value
 
 _TRUE = {"1", "true", "yes", "t", "y"}
 _FALSE = {"0", "false", "no", "f", "n"}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from etl.cleaning.columns import as_text, noted, nulls
 from etl.cleaning.epochs import epoch_times
 from etl.cleaning.numeric import Parsed, no_text
+from etl.cleaning.steps import Step
 from etl.cleaning.time_forms import english_months
 from etl.cleaning.time_text import ReadTimes, read_times
 from etl.cleaning.wall_clock import to_utc
 from etl.mapping import TimeColumn
-from etl.steps import Step
 from graph.errors import InputError, MappingError
 from graph.records import SECOND
 

@@ -13,8 +13,8 @@ from etl.cleaning.columns import as_text, mask, noted, nulls
 from etl.cleaning.money_text import DecimalSign, MoneyForm, money_form, read_amount
 from etl.cleaning.numeric import MAX_AMOUNT, is_number
 from etl.cleaning.shapes import EXACT_DIGITS, Shaped, by_shape
+from etl.cleaning.steps import Step
 from etl.mapping import AmountColumn
-from etl.steps import Step
 from graph.ids import NO_CATEGORY
 
 _NONE = sorted(NO_CATEGORY - {"nan"})  # which is a number that went wrong, as it is in a typed column

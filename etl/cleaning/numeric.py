@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cleaning.columns import as_text, nulls
-from etl.steps import Step
+from etl.cleaning.steps import Step
 
 MAX_AMOUNT = 1e15
 """Largest amount, in hundredths: integers of this size are exact as float64, and their sums as int64."""

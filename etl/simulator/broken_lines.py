@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from etl.reasons import Reason
+from etl.contract.reasons import Reason
 from etl.simulator.damage_notes import Notes
 from etl.simulator.mess_kinds import Fate
 from etl.simulator.mess_spelling import array

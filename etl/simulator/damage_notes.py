@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from etl.reasons import Reason
+from etl.contract.reasons import Reason
 from etl.simulator.mess_kinds import Fate
 from etl.simulator.mess_spelling import Ints, Texts
 

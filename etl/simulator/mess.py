@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.reasons import Reason
+from etl.contract.reasons import Reason
 from etl.simulator.broken_lines import break_lines
 from etl.simulator.damage_notes import DAMAGE, Notes
 from etl.simulator.mess_kinds import KINDS, Fate, Kind

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from etl.reasons import Reason
+from etl.contract.reasons import Reason
 from etl.simulator.mess_spelling import (
     WITH_CODE,
     WITH_SIGN,

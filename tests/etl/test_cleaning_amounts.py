@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from etl import cleaning
 from etl.cleaning.rates import Rates
+from etl.cleaning.steps import Step
 from etl.mapping import AmountColumn, Mapping, parse_mapping
-from etl.steps import Step
 from graph.errors import InputError
 
 PLAIN = AmountColumn(column="a")

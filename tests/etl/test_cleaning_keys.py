@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import cleaning
-from etl.steps import Step
+from etl.cleaning.steps import Step
 from graph.ids import address_range, canonical, category
 
 ODD = st.text(alphabet="0fF-:_.{} aA19\u200b\u00a0\ufeff[]%/|\t", max_size=20)

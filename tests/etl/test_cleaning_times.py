@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import cleaning
+from etl.cleaning.steps import Step
 from etl.mapping import TimeColumn
-from etl.steps import Step
 from graph.errors import InputError, MappingError
 
 UTC = dt.UTC

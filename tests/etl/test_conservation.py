@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from etl.ledger import Ledger, sidecar
 from etl.loading import load
 from etl.mapping import Mapping, parse_mapping
-from etl.quarantine import Ledger, sidecar
-from etl.report import LoadReport
+from etl.reporting.report import LoadReport
 from etl.simulator.mess import DAMAGE, break_lines, damage
 from graph.progress import Advance
 from graph.records import TIMESTAMP

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from etl.checked import CheckedRows, Clock, Window
-from etl.contract import TransactionContract
-from etl.label_contract import AttributeContract, LabelContract
-from etl.layout import fit
+from etl.cleaning.steps import Step
+from etl.contract.checked import CheckedRows, Clock, Window
+from etl.contract.layout import fit
+from etl.contract.pseudonyms import Pseudonyms
+from etl.contract.reasons import Reason
+from etl.contract.related import AttributeContract, LabelContract
+from etl.contract.transactions import TransactionContract
 from etl.mapping import Mapping, parse_mapping
-from etl.pseudonyms import Pseudonyms
-from etl.reasons import Reason
 from etl.sources import BrokenLine, Chunk
-from etl.steps import Step
 from graph.records import DAY, transaction_columns
 
 NOW = 1_750_000_000_000_000  # 2025-06-15
@@ -435,6 +435,6 @@ def test_the_environment_cannot_switch_the_contract_off() -> None:
 
 
 def test_pandera_is_loaded_only_when_rows_are_checked() -> None:
-    code = "import sys, etl.contract, etl.label_contract; print('pandera' in sys.modules)"
+    code = "import sys, etl.contract.transactions, etl.contract.related; print('pandera' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.column_names import column_name
-from etl.guess_draft import LEFT_OUT, NEVER
-from etl.guessing import Guess, Trial, guess, try_out
+from etl.guessing.draft import LEFT_OUT, NEVER
+from etl.guessing.guess import Guess, Trial, guess, try_out
+from etl.guessing.names import column_name
+from etl.guessing.text import flow, mapping_text
 from etl.loading import clock
 from etl.mapping import parse_mapping
-from etl.mapping_text import flow, mapping_text
 
 ROWS = 3_000
 NOW = time.time_ns() // 1_000

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import as_of
-from etl.as_of import AsOf, median, most_frequent
-from etl.imputation import Imputer
+from etl.imputation import as_of
+from etl.imputation.as_of import AsOf, median, most_frequent
+from etl.imputation.filling import Imputer
+from etl.ledger import Ledger, sidecar
 from etl.loading import clock, load, read_transactions
+from etl.loading.retry import retry
+from etl.loading.streams import transaction_stream
 from etl.mapping import Mapping
-from etl.quarantine import Ledger, sidecar
-from etl.retry import retry
-from etl.streams import transaction_stream
 from graph.errors import LimitExceeded
 from graph.sqlite_store import SqliteStore
 from graph.store import Store

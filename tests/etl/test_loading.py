@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from etl.ledger import Ledger, sidecar
 from etl.loading import load, read_transactions
 from etl.mapping import Mapping, parse_mapping, read_mapping
-from etl.quarantine import Ledger, sidecar
-from etl.report import LoadReport
+from etl.reporting.report import LoadReport
 from graph.errors import InputError, LimitExceeded, MappingError
 from graph.progress import Advance
 from graph.records import DAY, GraphSchema, transaction_columns

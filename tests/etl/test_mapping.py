@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl.layout import fit
+from etl.contract.layout import fit
 from etl.mapping import Mapping, parse_mapping, read_mapping
 from graph.errors import MappingError
 

@@ -14,10 +14,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from etl.ledger import Ledger, sidecar
 from etl.loading import load
 from etl.mapping import read_mapping
-from etl.quarantine import Ledger, sidecar
-from etl.report import LoadReport
+from etl.reporting.report import LoadReport
 from etl.simulator import World, WorldSettings, simulate, write
 from etl.simulator.mess import DAMAGE, damage
 from etl.simulator.mess_kinds import KINDS, Fate

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.amount_groups import BINS, AmountGroups, scaled
+from etl.ledger import Ledger, sidecar
 from etl.loading import load
 from etl.mapping import Mapping
-from etl.quarantine import Ledger, sidecar
+from etl.outliers.groups import BINS, AmountGroups, scaled
 from graph.errors import MappingError
 from graph.store import Store
 

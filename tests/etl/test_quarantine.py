@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from etl.ledger import Ledger, QuarantinedRow, sidecar
 from etl.loading import load
+from etl.loading.retry import retry
 from etl.mapping import Mapping
-from etl.quarantine import Ledger, QuarantinedRow, sidecar
-from etl.retry import retry
 from graph.errors import MappingError, NotFound, StoreError
 from graph.settings import settings
 from graph.store import Store

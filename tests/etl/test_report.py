@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.advice import ADVICE
-from etl.comparison import attention, load_before
-from etl.histogram import Histogram
-from etl.hubs import Usual, address_kind, is_placeholder, suspicion
+from etl.contract.reasons import Reason
+from etl.ledger import Ledger, sidecar
 from etl.loading import load
 from etl.mapping import Mapping
-from etl.profile import DELAYS, profile
-from etl.quarantine import Ledger, sidecar
-from etl.reasons import Reason
-from etl.report import SHOWN
-from etl.wording import days_text, percent
+from etl.reporting.advice import ADVICE
+from etl.reporting.comparison import attention, load_before
+from etl.reporting.histogram import Histogram
+from etl.reporting.hubs import Usual, address_kind, is_placeholder, suspicion
+from etl.reporting.profile import DELAYS, profile
+from etl.reporting.report import SHOWN
+from etl.reporting.wording import days_text, percent
 from graph.store import Store, Watermark
 
 Shop = Callable[..., Mapping]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from etl.comparison import attention
 from etl.loading import load
 from etl.mapping import Mapping
-from etl.report_page import KEPT, keep_page, render_page
+from etl.reporting.comparison import attention
+from etl.reporting.page import KEPT, keep_page, render_page
 from graph.store import Store
 
 CHROMIUM = Path("/usr/bin/chromium")

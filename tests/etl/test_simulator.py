@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from etl.layout import fit
+from etl.contract.layout import fit
 from etl.mapping import read_mapping
 from etl.simulator import World, WorldSettings, fresh_ring, regular_visit, simulate, write
 from etl.simulator.typologies import TYPOLOGIES

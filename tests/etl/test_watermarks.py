@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from etl.ledger import Ledger, sidecar
+from etl.ledger.watermarks import reached
 from etl.loading import load
+from etl.loading.retry import retry
 from etl.mapping import Mapping
-from etl.quarantine import Ledger, sidecar
-from etl.retry import retry
-from etl.watermarks import reached
 from graph.errors import LimitExceeded
 from graph.records import DAY
 from graph.sqlite_store import SqliteStore

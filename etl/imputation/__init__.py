@@ -1,0 +1,1 @@
+"""Missing values, filled in from what similar transactions had before."""

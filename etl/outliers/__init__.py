@@ -1,0 +1,1 @@
+"""Amounts far from those of similar transactions, marked for people."""
