@@ -34,6 +34,12 @@ class LimitExceeded(InputError):
     """A configured limit (such as the share of quarantined rows) was passed; nothing was changed."""
 
 
+class SourceUnavailable(QuipuError):
+    """A database that rows are to come from cannot be reached at the moment."""
+
+    retryable = True
+
+
 class NotFound(QuipuError):
     """The named thing does not exist."""
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from etl.sources import pg8000_driver
-from graph.errors import InputError, QuipuError
+from graph.errors import InputError, QuipuError, SourceUnavailable
 
 _DRIVERS = {
     "postgresql": pg8000_driver.NAME,
@@ -30,12 +30,6 @@ _AWAY = ("08", "57P", "53")
 _POOL = "quipu"
 # SQLAlchemy logs, with a traceback, that a lost connection could not be closed in good order.
 logging.getLogger(f"sqlalchemy.pool.impl.NullPool.{_POOL}").setLevel(logging.CRITICAL)
-
-
-class SourceUnavailable(QuipuError):
-    """A database that rows are to come from cannot be reached at the moment."""
-
-    retryable = True
 
 
 class Database:

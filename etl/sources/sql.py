@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from etl.mapping import SqlQuery
 from etl.sources import pg8000_driver
-from etl.sources.database import Database, SourceUnavailable
+from etl.sources.database import Database
 from etl.sources.rows import CHUNK_ROWS, Chunk
 from etl.sources.spool import Spool
 from etl.sources.values import ColumnTypes
 from etl.sources.watermark import bound, to_text
-from graph.errors import InputError
+from graph.errors import InputError, SourceUnavailable
 
 
 class SqlRows:

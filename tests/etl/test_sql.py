@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from etl.mapping import Source
 from etl.sources import Chunk, Rows, open_rows, sample
-from etl.sources.database import Database, SourceUnavailable
+from etl.sources.database import Database
 from etl.sources.sql import SqlRows
-from graph.errors import InputError, QuipuError
+from graph.errors import InputError, QuipuError, SourceUnavailable
 from tests.postgres import PASSWORD, Postgres
 
 PATIENCE = 30.0
