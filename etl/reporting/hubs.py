@@ -1,10 +1,10 @@
 """Which widely shared things are perhaps not what they say: candidates for leaving out of the graph."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from graph.ids import address_range
 from graph.records import USER
 
 HUBS = 10
@@ -116,24 +116,18 @@ def is_placeholder(key: str) -> bool:
     return len(text) <= 64 and bool(_PLACEHOLDER.fullmatch(text) or _MAIL_PLACEHOLDER.fullmatch(text))
 
 
-_RANGES = (
-    (ipaddress.ip_network("100.64.0.0/10"), "a carrier-grade NAT address"),
-    (ipaddress.ip_network("10.0.0.0/8"), "a private address"),
-    (ipaddress.ip_network("172.16.0.0/12"), "a private address"),
-    (ipaddress.ip_network("192.168.0.0/16"), "a private address"),
-    (ipaddress.ip_network("fc00::/7"), "a private address"),
-    (ipaddress.ip_network("127.0.0.0/8"), "the machine's own (loopback) address"),
-    (ipaddress.ip_network("::1/128"), "the machine's own (loopback) address"),
-)
+_SHARED_BY_DESIGN = {
+    "carrier_grade": "a carrier-grade NAT address",
+    "private": "a private address",
+    "loopback": "the machine's own (loopback) address",
+    "link_local": "a link-local address, which nobody gave out",
+    "reserved": "a reserved address, which the internet does not carry",
+}
 
 
 def address_kind(key: str) -> str | None:
     """What an IP address that many share by design is, with its article; None for public ones and for no address."""
-    try:
-        address = ipaddress.ip_address(key)
-    except ValueError:
-        return None
-    return next((kind for network, kind in _RANGES if address in network), None)
+    return _SHARED_BY_DESIGN.get(address_range(key) or "")
 
 
 def plural(entity: str) -> str:
