@@ -179,7 +179,7 @@ class Outliers(Part):
     quartiles; groups of fewer than `least` transactions are judged by what they are part of.
     """
 
-    by: tuple[Name, ...] = ("restaurant_id", "payment_method")
+    by: Columns = ("restaurant_id", "payment_method")
     z: Annotated[float, Field(gt=0)] = 6.0
     iqr: Annotated[float, Field(gt=0)] = 3.0
     least: Annotated[int, Field(ge=4)] = 20

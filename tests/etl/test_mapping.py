@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl.contract.layout import fit
-from etl.mapping import Mapping, parse_mapping, read_mapping
+from etl.mapping import Mapping, Outliers, parse_mapping, read_mapping
 from graph.errors import MappingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +101,12 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> N
     path.write_text(text)
     with pytest.raises(MappingError, match=message):
         read_mapping(path)
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    read = mapping(outliers={"by": "user_id"})
+    assert isinstance(read.outliers, Outliers)
+    assert read.outliers.by == ("user_id",)
 
 
 def test_no_file_and_no_text(tmp_path: Path) -> None:
