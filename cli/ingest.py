@@ -87,8 +87,9 @@ def ingest(
 
 def _told(report: "LoadReport", store: "Store", html: Path | None) -> dict[str, Any]:
     """The report as a document, with what needs attention and the places of its pages, which are written."""
+    from etl.ledger import sidecar
     from etl.reporting.comparison import attention
-    from etl.reporting.page import keep_page, render_page, verdict
+    from etl.reporting.page import keep_page, page_name, render_page, verdict
     from graph.settings import settings
 
     document = report.as_dict()
@@ -99,7 +100,8 @@ def _told(report: "LoadReport", store: "Store", html: Path | None) -> dict[str, 
         page = render_page(document, findings, before)
         if report.number is not None:
             try:
-                pages.append(str(keep_page(settings().var / "reports", report.number, page)))
+                name = page_name(report.mapping, sidecar(store.url), report.number)
+                pages.append(str(keep_page(settings().var / "reports", name, page)))
             except OSError as error:  # the rows are in the store: that counts
                 err.print(f"warning: the page of this load cannot be kept: {error}", style="yellow")
         if html is not None:
@@ -127,8 +129,9 @@ def _before(report: "LoadReport", store: "Store") -> dict[str, Any] | None:
 
 def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded, html: Path | None) -> Path | None:
     """Writes the page of a load that was stopped; None where that cannot be done."""
+    from etl.ledger import sidecar
     from etl.reporting.comparison import attention
-    from etl.reporting.page import keep_page, render_page
+    from etl.reporting.page import keep_page, page_name, render_page
     from graph.settings import settings
 
     document, before = report.as_dict(), _before(report, store)
@@ -137,7 +140,7 @@ def _page_of_stopped(report: "LoadReport", store: "Store", error: LimitExceeded,
     if html is not None:
         return _written(html, page)
     try:
-        return keep_page(settings().var / "reports", "stopped", page)
+        return keep_page(settings().var / "reports", page_name(report.mapping, sidecar(store.url), "stopped"), page)
     except OSError:
         return None
 

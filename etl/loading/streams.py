@@ -70,6 +70,8 @@ def transaction_stream(
 ) -> tuple[Layout, Stream]:
     """The stream of a mapping's transactions (from `files` instead of its own source where given), and its layout.
 
+    `files` are read with the options of `source.csv`, as the source's own are.
+
     Args:
         since: the watermark from which a query is read on.
 
@@ -77,9 +79,11 @@ def transaction_stream(
         MappingError: the mapping does not fit its source.
         InputError: a file is missing or damaged, a database cannot be asked, or there is no key for pseudonyms.
     """
-    opened: list[Rows] = (
-        [open_file(path) for path in files] if files else open_rows(mapping.source, mapping.folder, since)
-    )
+    opened: list[Rows]
+    if files:
+        opened = [open_file(path, mapping.source.csv) for path in files]
+    else:
+        opened = open_rows(mapping.source, mapping.folder, since)
     layout = fit(mapping, opened[0].columns, opened[0].name)
     for rows in opened[1:]:
         if fit(mapping, rows.columns, rows.name).schema != layout.schema:

@@ -1,5 +1,7 @@
 """A load as one page that needs nothing else: what is wrong with the data, what to do, and figures with plots."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.resources import files
@@ -21,21 +23,33 @@ _CURRENCIES = 4
 _NAMES = {"problem": "Problem", "check": "Please check", "note": "Good to know"}
 
 
-def keep_page(folder: Path, name: int | str, page: str) -> Path:
+def page_name(mapping: str, ledger: Path, load: int | str) -> str:
+    """What the page of a load is called.
+
+    Loads are numbered by store, so the name holds the store as well, by its ledger's file: its stem for people, and
+    the hash of its path for stores whose files have the same name.
+    """
+    place = hashlib.sha256(str(ledger.resolve()).encode()).hexdigest()[:6]
+    words = (mapping, ledger.name.removesuffix(".etl.db").removesuffix(".db"))
+    shown = [re.sub(r"[^\w.]+", "-", word).strip("-.")[:40] for word in words]
+    return "-".join(["load", *filter(None, shown), place, str(load)])
+
+
+def keep_page(folder: Path, name: str, page: str) -> Path:
     """Writes the page of a load into `folder` (made where missing, for its owner alone), and removes the oldest.
 
     Args:
-        name: the load's number, or another name.
+        name: `page_name`.
 
     Returns:
-        Where the page lies: `load-<name>.html`.
+        Where the page lies: `<name>.html`.
 
     Raises:
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # keys of devices and addresses are personal data
-    path = folder / f"load-{name}.html"
+    path = folder / f"{name}.html"
     fresh = path.with_suffix(".tmp")
     fresh.write_text(page, encoding="utf-8")
     fresh.replace(path)

@@ -62,6 +62,22 @@ def test_ingest_of_a_window_of_a_given_file(folder: Path) -> None:
     assert report["files"] == ["other.csv"]
 
 
+def test_given_files_are_read_as_the_mapping_says(folder: Path) -> None:
+    (folder / "odd.yaml").write_text(MAPPING.replace('"tx*.csv"', '"tx*.csv", csv: {delimiter: "~"}'))
+    (folder / "odd.csv").write_text(ROWS.replace(",", "~"))
+    report = json.loads(run("ingest", "odd.yaml", "odd.csv", "--json").stdout)
+    assert (report["read"], report["loaded"]) == (4, 2)
+
+
+def test_loads_into_two_stores_keep_a_page_each(folder: Path) -> None:
+    pages = [
+        json.loads(run("ingest", "mapping.yaml", "--store", f"sqlite:///{name}/graph.db", "--json").stdout)["pages"][0]
+        for name in ("lima", "cusco")
+    ]
+    assert len(set(pages)) == 2
+    assert all((folder / page).is_file() for page in pages)
+
+
 def test_every_load_leaves_a_page_and_says_where(folder: Path) -> None:
     first = run("ingest", "mapping.yaml", "--html", "page.html")
     assert first.exit_code == 0, first.output
@@ -69,15 +85,16 @@ def test_every_load_leaves_a_page_and_says_where(folder: Path) -> None:
     assert "PROBLEM 1 of 4 transactions (25%) were held back because the amount is not a finite number" in first.stdout
     assert "For example “[x]” in column amount (tx.csv, row 2)." in first.stdout
     assert first.stdout.index("PROBLEM") < first.stdout.index("4 read =")
-    kept = folder / "var" / "reports" / "load-1.html"
+    (kept,) = (folder / "var" / "reports").glob("load-shop-*-1.html")
     assert kept.read_text() == (folder / "page.html").read_text()
     assert "<h1>Load 1 of shop</h1>" in kept.read_text()
-    assert "var/reports/load-1.html" in first.stdout
+    assert f"var/reports/{kept.name}" in first.stdout.replace("\n", "")
     again = json.loads(run("ingest", "mapping.yaml", "--json").stdout)
-    assert again["pages"] == ["var/reports/load-2.html"]
+    (page,) = again["pages"]
+    assert page == f"var/reports/{kept.name.replace('-1.html', '-2.html')}"
     assert again["compared_with"] == 1
     assert again["attention"][0]["level"] == "problem"
-    assert "Compared with the load before" in (folder / "var" / "reports" / "load-2.html").read_text()
+    assert "Compared with the load before" in (folder / page).read_text()
 
 
 def test_what_suddenly_goes_missing_is_said_at_the_very_top(folder: Path) -> None:
@@ -92,8 +109,9 @@ def test_a_stopped_load_leaves_a_page_that_says_why(folder: Path) -> None:
     (folder / "strict.yaml").write_text(MAPPING.replace("50%", "5%"))
     stopped = run("ingest", "strict.yaml")
     assert isinstance(stopped.exception, LimitExceeded)
-    assert "load-stopped.html" in (stopped.exception.hint or "")
-    text = (folder / "var" / "reports" / "load-stopped.html").read_text()
+    (page,) = (folder / "var" / "reports").glob("load-shop-*-stopped.html")
+    assert page.name in (stopped.exception.hint or "")
+    text = page.read_text()
     assert "This load was stopped, and nothing was changed" in text
     assert "bad_amount" in text
     assert json.loads(run("quarantine", "list", "--json").stdout)["rows"] == []

@@ -14,7 +14,7 @@ import pytest
 from etl.loading import load
 from etl.mapping import Mapping
 from etl.reporting.comparison import attention
-from etl.reporting.page import KEPT, keep_page, render_page
+from etl.reporting.page import KEPT, keep_page, page_name, render_page
 from graph.store import Store
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -154,12 +154,19 @@ def test_the_last_pages_are_kept(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "mine.html").write_text("mine")
     for number in range(1, KEPT + 4):
-        path = keep_page(folder, number, f"page {number}")
+        path = keep_page(folder, f"load-{number}", f"page {number}")
         os.utime(path, (number, number))
     kept = {path.name for path in folder.iterdir()}
     assert kept == {f"load-{number}.html" for number in range(4, KEPT + 4)} | {"mine.html"}
-    assert keep_page(folder, KEPT, "again").read_text() == "again"
+    assert keep_page(folder, f"load-{KEPT}", "again").read_text() == "again"
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_pages_of_different_stores_have_different_names(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "graph.etl.db", tmp_path / "b" / "graph.etl.db"
+    names = {page_name(mapping, ledger, 1) for mapping in ("shop", "Café / Ñandú") for ledger in (first, second)}
+    assert len(names) == 4
+    assert all(re.fullmatch(r"load-[\w.-]+-graph-[0-9a-f]{6}-1", name) for name in names)
 
 
 @pytest.fixture(scope="module")
