@@ -20,9 +20,9 @@ SPOOL = "spool.db"
 DRAIN_LEASE = "spool.lease"
 """Names of files in the service's folder."""
 
-_CHUNK = 512
+_CHUNK = 2_048
 _KEEP_SECONDS = 600.0
-_PAUSE = 0.4
+_PAUSE = 0.7
 """Seconds between two drains: rare enough that few requests meet one at the disk."""
 _LONGEST_PAUSE = 5.0
 _CHECKPOINT_SECONDS = 5.0

@@ -31,7 +31,8 @@ from graph.store import Outcome, Store, Watermark, open_store
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+_MEASURE_SECONDS = 1.0
 _LATE_SECONDS = 5.0
 
 
@@ -266,6 +267,7 @@ class Service:
         """Keeps the index current and the gauges fresh. The store is asked here, so that scoring never waits for it."""
         seen: Watermark | None = None
         snapshot_at = time.monotonic() + self.settings.snapshot_every
+        measure_at = 0.0
         while not self._stopping.wait(_POLL_SECONDS):
             engine = self._engine
             if engine is None:
@@ -285,7 +287,9 @@ class Service:
                 self.health.read(error)
             except Exception:
                 log.exception("catching up with the graph store failed; it will be tried again")
-            self._measure()
+            if time.monotonic() >= measure_at:
+                self._measure()
+                measure_at = time.monotonic() + _MEASURE_SECONDS
 
     def _measure(self) -> None:
         engine, meters = self._engine, self.meters
