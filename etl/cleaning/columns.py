@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.cleaning.steps import Step
+from graph.ids import NO_CATEGORY
 
 MAX_TEXT = 1024
 """Most characters of an id or a categorical value."""
+_NULL_WORDS = pa.array(sorted(NO_CATEGORY))
 WHOLE = r"^([+-]?\d+)\.0+$"
 """A whole number that a typed column turned into text as a float."""
 
@@ -86,6 +88,11 @@ def nulls(array: pa.Array) -> NDArray[np.bool_]:
 def too_long(text: pa.Array) -> NDArray[np.bool_]:
     """Where text has more than `MAX_TEXT` characters."""
     return mask(pc.greater(pc.utf8_length(text), MAX_TEXT))
+
+
+def null_words(text: pa.Array) -> NDArray[np.bool_]:
+    """Where trimmed text spells that there is nothing: `null`, `N/A`, `NaT` …, in any case."""
+    return mask(pc.is_in(pc.utf8_lower(text), value_set=_NULL_WORDS)) & mask(pc.not_equal(text, ""))
 
 
 def mask(array: pa.Array) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Columns of times."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import as_text, noted, nulls
+from etl.cleaning.columns import as_text, is_text, noted, null_words, nulls
 from etl.cleaning.epochs import epoch_times
 from etl.cleaning.numeric import Parsed, no_text
 from etl.cleaning.steps import Step
@@ -39,18 +40,29 @@ def times(array: pa.Array, how: TimeColumn) -> Parsed:
 
     Where a time names no zone, and for timestamps without one, `how.timezone` holds: the earlier of two instants
     when clocks go back, the instant of the change when they go forward (`Step.DAYLIGHT_SAVING`). Forms other than
-    ISO 8601 are counted as `Step.TIME_FORM`.
+    ISO 8601 are counted as `Step.TIME_FORM`. Words for nothing (`null`, `N/A`) are missing (`Step.NULL_LIKE`).
 
     Raises:
         MappingError: `how.format` is no form of strptime.
     """
+    null_like = np.zeros(len(array), dtype=np.bool_)
+    if is_text(array):
+        array = as_text(array)
+        null_like = null_words(array)
+        if null_like.any():
+            array = pc.if_else(pa.array(null_like), pa.scalar(None, pa.string()), array)
     if how.epoch is not None:
-        return epoch_times(array, how.epoch, how.origin_us)
+        counted = epoch_times(array, how.epoch, how.origin_us)
+        return replace(counted, steps=noted({Step.NULL_LIKE: null_like}))
     if pa.types.is_temporal(array.type) and not pa.types.is_time(array.type) and not pa.types.is_duration(array.type):
         return _typed_times(array, how.timezone)
     text = _whole_digits(as_text(array)) if pa.types.is_floating(array.type) else as_text(array)
     found = read_times(text, how) if how.format is None else _formatted(text, how)
-    steps = {Step.TIME_FORM: found.other_form & found.ok, Step.DAYLIGHT_SAVING: found.shifted}
+    steps = {
+        Step.TIME_FORM: found.other_form & found.ok,
+        Step.DAYLIGHT_SAVING: found.shifted,
+        Step.NULL_LIKE: null_like,
+    }
     return Parsed(found.micros, found.ok, no_text(text), noted(steps))
 
 

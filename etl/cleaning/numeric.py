@@ -64,7 +64,7 @@ def numbers(array: pa.Array) -> Parsed:
 
 
 def no_text(text: pa.Array) -> NDArray[np.bool_]:
-    """Null or empty. Spelled-out nulls (`nan`) in a column of numbers or times are values that cannot be read."""
+    """Null or empty. Spelled-out nulls (`nan`) in a column of numbers are values that cannot be read."""
     result: NDArray[np.bool_] = pc.fill_null(pc.equal(text, ""), True).to_numpy(zero_copy_only=False)
     return result
 

@@ -27,7 +27,7 @@ class Reason(StrEnum):
     FUTURE_TIME = "future_time", "the time lies in the future"
     MISSING_AMOUNT = "missing_amount", "the transaction has no amount"
     BAD_AMOUNT = "bad_amount", "the amount is not a finite number, or absurdly large"
-    NEGATIVE_AMOUNT = "negative_amount", "the amount is negative"
+    NEGATIVE_AMOUNT = "negative_amount", "the amount is negative, and the row no refund"
     UNKNOWN_CURRENCY = "unknown_currency", "the currency is no ISO 4217 code, nor a name or sign of one"
     MISSING_RATE = "missing_rate", "the rate table has no rate for the currency at that date"
     MISSING_VALUE = "missing_value", "a value is missing that the mapping's policy demands"

@@ -189,9 +189,8 @@ def _money(mapping: Mapping, layout: Layout) -> Columns:
     columns: Columns = {
         read_column("amount"): _read(sources, missing=missing, unreadable=Reason.BAD_AMOUNT),
         "amount": _column(_INTEGER, sources, possible),
+        "amount.positive": _column("bool", sources, [_check(Reason.NEGATIVE_AMOUNT, lambda series: series)]),
     }
-    if tx.amount.negative == "refuse":
-        columns["amount.positive"] = _column("bool", sources, [_check(Reason.NEGATIVE_AMOUNT, lambda series: series)])
     if tx.currency is not None:
         named = [tx.currency.column or tx.amount.column]
         nowhere = Reason.UNKNOWN_CURRENCY if mapping.currencies is not None else _demanded(layout, "currency")

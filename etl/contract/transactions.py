@@ -17,6 +17,7 @@ from etl.contract.checked import CheckedRows, Clock, RowLabels, Window, timestam
 from etl.contract.layout import IP_RANGE, ORIGINAL_CURRENCY, TRANSACTION_TYPE, Layout, imputed_mark
 from etl.contract.parsing import MISSING, Values, arrow, integers, read_column, reading, refuse
 from etl.contract.pseudonyms import Pseudonyms
+from etl.contract.refunds import REFUND, contradict_refund
 from etl.contract.refusals import Refusals
 from etl.mapping import Mapping, TimeColumn
 from etl.sources import Chunk
@@ -24,9 +25,6 @@ from graph.records import category_column, entity_column, numeric_column, transa
 
 if TYPE_CHECKING:
     from etl.contract.schema import Schema
-
-REFUND = "refund"
-"""The transaction type of a negative amount that the mapping takes as a refund."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +136,17 @@ class TransactionContract:
             values.checked[read_column("rate")] = reading(unrated & amounts.ok, np.zeros_like(unrated))
         values.checked[read_column("amount")] = reading(amounts.missing, amounts.bad)
         values.checked["amount"] = integers(stored, amounts.ok)
-        values.checked["amount.positive"] = ~amounts.negative
+        negative = amounts.negative
         facts |= {"amount": pa.array(stored), "currency": codes}
         if how.negative == "refund":
-            refund = amounts.ok & amounts.negative
-            values.note(how.column, {Step.REFUND: refund})
             name = category_column(TRANSACTION_TYPE)
             types = facts.get(name, pa.nulls(len(stored), pa.string()))
+            negative = negative & contradict_refund(types)
+            refund = amounts.ok & amounts.negative & ~negative
+            values.note(how.column, {Step.REFUND: refund})
             facts[name] = pc.if_else(pa.array(refund), pa.scalar(REFUND), types)
             values.checked[name] = arrow(facts[name])
+        values.checked["amount.positive"] = ~negative
 
     def _codes(self, values: Values, amounts: Amounts) -> pa.Array:
         """ISO 4217 codes: the column of currencies holds before what stands with the amount, and that before the

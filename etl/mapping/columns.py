@@ -74,7 +74,8 @@ class AmountColumn(Part):
     """A column of amounts.
 
     `decimal` is the decimal sign where `1,234` and `1.234` are to be told apart; `unit: cents` reads hundredths;
-    `negative: refund` loads a negative amount as a refund: its absolute value under transaction_type `refund`.
+    `negative: refund` loads a negative amount as a refund: its absolute value under transaction_type `refund`, unless
+    the row's own transaction_type says something else (`etl.contract.refunds`); such a row is refused.
     A currency that an amount names itself ("S/ 12.50") holds where the column of currencies names none.
     """
 

@@ -39,7 +39,10 @@ ADVICE: Final[dict[Reason, str]] = {
     Reason.BAD_AMOUNT: (
         "See the examples: if decimals are written with a comma, say amount: {column: …, decimal: ','} in the mapping."
     ),
-    Reason.NEGATIVE_AMOUNT: "If these are refunds, say so: amount: {column: …, negative: refund}. Else ask the source.",
+    Reason.NEGATIVE_AMOUNT: (
+        "If these are refunds, say so: amount: {column: …, negative: refund}; where the mapping does, their "
+        "transaction_type names something else. Else ask the source."
+    ),
     Reason.UNKNOWN_CURRENCY: (
         "Correct it in the source; where the currency is simply not named, give transaction.currency.default."
     ),

@@ -24,8 +24,9 @@ _TWICE = 0.12
 """Share of damaged rows that are damaged in a second column, too."""
 _LATER = 2_000
 """A row that is sent again comes at most so many rows later."""
-_TOLD_TOGETHER = frozenset({"amount", "currency"})
-"""An amount may name its currency, so damage to one can decide what damage to the other means."""
+_TOLD_TOGETHER = ({"amount", "currency"}, {"amount", "transaction_type"})
+"""An amount may name its currency, and is a refund by its type: damage to one can decide what damage to the other
+means."""
 _MONEY = pa.decimal128(18, 2)
 _CHUNK = 100_000
 
@@ -36,7 +37,7 @@ def damage(transactions: pa.Table, share: float, seed: int) -> tuple[pa.Table, p
     Most damaged rows have one damage, some two in different columns. A row that is sent twice (as it was, in another
     spelling, or with another amount) is damage as well: the first one is clean, the second comes some rows later.
     What becomes of each damaged row can be told from the row alone. Amounts below zero are refunds: where the table
-    has any, ordinary amounts are not turned negative, since nothing would tell them from refunds.
+    has any, only those amounts are turned negative whose transaction_type tells them from refunds.
 
     Args:
         transactions: clean and typed: `transaction_id`, `occurred_at`, `user_id`, `amount`, and any of `restaurant_id,
@@ -109,11 +110,12 @@ class _Choice:
 def _possible(transactions: pa.Table) -> list[_Choice]:
     """The kinds of damage that can happen to a table of these columns; a kind's weight is shared by its columns."""
     has_refunds = bool(pc.any(pc.less(transactions["amount"].cast(pa.float64()), 0)).as_py())
+    untold = has_refunds and "transaction_type" not in transactions.column_names
     return [
         _Choice(kind, column, kind.weight / len(kind.columns))
         for kind in KINDS
         for column in kind.columns
-        if column in transactions.column_names and not (has_refunds and kind.reason is Reason.NEGATIVE_AMOUNT)
+        if column in transactions.column_names and not (untold and kind.reason is Reason.NEGATIVE_AMOUNT)
     ]
 
 
@@ -176,7 +178,7 @@ def _together(one: _Choice, other: _Choice) -> bool:
     """Whether two damages can happen to one row, and its outcome can still be told."""
     columns = {one.column, other.column}
     both_refuse = one.kind.reason is not None and other.kind.reason is not None
-    return len(columns) == 2 and columns != _TOLD_TOGETHER and not both_refuse
+    return len(columns) == 2 and columns not in _TOLD_TOGETHER and not both_refuse
 
 
 def _copy(rows: Rows, copied: Ints, choices: Sequence[_Choice], notes: Notes, first: int) -> pa.Table:

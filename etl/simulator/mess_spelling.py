@@ -214,8 +214,11 @@ def not_negative(rows: Rows, _column: str) -> Flags:
     return result
 
 
-def positive(rows: Rows, _column: str) -> Flags:
+def bought(rows: Rows, _column: str) -> Flags:
+    """Amounts above zero, of a type where the rows have types."""
     result: Flags = rows.cents() > 0
+    if "transaction_type" in rows.texts.column_names:
+        result &= rows.texts["transaction_type"].is_valid().to_numpy()
     return result
 
 

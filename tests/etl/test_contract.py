@@ -125,13 +125,28 @@ REFUNDS: Row = {"amount": {"column": "amount", "negative": "refund"}}
 
 
 def test_a_negative_amount_is_a_refund_where_the_mapping_says_so() -> None:
-    rows = [{**GOOD, "amount": amount, "kind": kind} for amount, kind in (("-2.50", "sale"), ("3", "sale"), ("0", ""))]
+    rows = [{**GOOD, "amount": amount, "kind": kind} for amount, kind in (("-2.50", ""), ("3", "sale"), ("0", ""))]
     for transaction in (REFUNDS, REFUNDS | {"transaction_type": "kind"}):
         mapped = "transaction_type" in transaction
         checked = check(mapping(transaction), *rows)
         found = [(fact["amount"], fact["category:transaction_type"]) for fact in facts(checked)]
         assert found == [(250, "refund"), (300, "sale" if mapped else None), (0, None)]
         assert checked.steps["amount", Step.REFUND] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "refund"),
+    [
+        ("refund", True), ("PARTIAL_REFUND", True), ("Devolución", True), ("payment reversal", True), ("Credit", True),
+        ("chargeback", True), ("nota de crédito", True), ("null", True), ("", True), ("dine_in", False),
+        ("sale", False), ("credit card", False), ("turnover", False),
+    ],
+)  # fmt: skip
+def test_a_negative_amount_of_another_type_is_no_refund(kind: str, refund: bool) -> None:
+    how = mapping(REFUNDS | {"transaction_type": "kind"})
+    checked = check(how, {**GOOD, "amount": "-2.50", "kind": kind}, {**GOOD, "kind": kind})
+    assert refused(checked) == ([] if refund else [(1, "negative_amount", "amount", "-2.50")])
+    assert checked.table.num_rows == 1 + refund
 
 
 def test_a_refund_of_a_type_that_is_demanded_lacks_none() -> None:

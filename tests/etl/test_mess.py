@@ -171,8 +171,7 @@ def _told_by(column: str) -> set[str]:
 
 def test_every_kind_of_damage_happens(loaded: dict[str, Loaded]) -> None:
     copies = {"exact_duplicate", "resent_duplicate", "conflicting_duplicate"}
-    # A platform with refunds cannot tell a purchase that was turned negative from one.
-    wanted = {kind.name for kind in KINDS} - {"amount_negative"} | copies
+    wanted = {kind.name for kind in KINDS} | copies
     assert {d["kind"] for d in loaded["parquet"].damage()} == wanted
     assert {d["kind"] for d in loaded["csv"].damage()} == wanted | {"broken_line"}
 
@@ -245,3 +244,6 @@ def test_amounts_turn_negative_only_where_that_is_no_refund() -> None:
     assert "amount_accounting" not in bought
     assert "amount_negative" not in refunded
     assert "amount_accounting" in refunded
+    types = np.where(np.arange(4_000) % 50 == 0, "refund", "dine_in")
+    typed = damage(with_refund.append_column("transaction_type", pa.array(types)), 0.5, 5)[1]["kind"].to_pylist()
+    assert "amount_negative" in typed, "the type tells it from a refund"
