@@ -44,7 +44,9 @@ INSERT OR IGNORE INTO state VALUES ('drained', 0);
 """
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 _INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
-_LARGE_WAL = 512 * 2**20
+_LARGE_WAL = 256 * 2**20
+_CHECKPOINT_TRIES = 8
+_FEW_PAGES = 64
 _FORGOTTEN_AT_ONCE = 64
 
 
@@ -251,15 +253,18 @@ class Spool:
         return Backlog(records + labels, max(time.time() - oldest / 1e6, 0.0) if oldest else 0.0, refused)
 
     def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file, and has the log begin again at its start.
+        """Moves the write-ahead log into the file, so that the log begins again at its start.
 
         The log keeps its size, unless it has become very large: a commit that overwrites a part of a file waits for
         its own bytes only, where one that makes the file grow waits for the file system's journal too, and so for
-        whatever other programs are writing. Most of it is moved without holding up writers.
+        whatever other programs are writing. Writers are held up for the last few pages only.
         """
         with self._mutex:
             try:
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                for _ in range(_CHECKPOINT_TRIES):
+                    _, logged, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    if logged - moved < _FEW_PAGES:
+                        break
                 log = self.path.with_name(self.path.name + "-wal")
                 how = "TRUNCATE" if log.exists() and log.stat().st_size > _LARGE_WAL else "RESTART"
                 with self._lock_file():
