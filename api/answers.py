@@ -54,6 +54,121 @@ class LabelsOut(BaseModel):
     kept: int
 
 
+class RingSummaryOut(BaseModel):
+    """A ring in a list. Amounts are in units of the currency."""
+
+    ring_id: str
+    status: Literal["new", "watched", "confirmed", "dismissed"]
+    score: float = Field(ge=0, le=1, description="Higher is more suspicious.")
+    active: bool = Field(description="Whether the latest refresh found it.")
+    users: int
+    members: int
+    transactions: int
+    amount: float
+    fraud_known: int
+    first_at: datetime
+    last_at: datetime
+    found_at: datetime = Field(description="The moment as of which it was first found.")
+    refreshed_at: datetime = Field(description="The moment as of which it is told here.")
+    reasons: list[str] = Field(description="Why it is one, strongest first.")
+
+
+class RingsOut(BaseModel):
+    """Rings by score; `refreshed_at` is the moment as of which rings were last looked for."""
+
+    refreshed_at: datetime | None
+    rings: list[RingSummaryOut]
+
+
+class RingMemberOut(BaseModel):
+    """An entity in a ring, since its first transaction there; `band` is the worst of those transactions'."""
+
+    entity: str
+    key: str
+    since: datetime
+    transactions: int
+    band: Literal["approve", "review", "block"] | None
+
+
+class RingLinkOut(BaseModel):
+    """A member user's transactions over another member."""
+
+    user: str
+    entity: str
+    key: str
+    transactions: int
+    first_at: datetime
+    last_at: datetime
+
+
+class RingEventOut(BaseModel):
+    """Something that happened to a ring, at a refresh or by a verdict."""
+
+    at: datetime
+    kind: Literal["found", "grew", "shrank", "split", "merged", "returned", "gone", "verdict"]
+    details: dict[str, Any]
+    text: str
+
+
+class RingOut(BaseModel):
+    """All that is known of a ring."""
+
+    ring_id: str
+    status: Literal["new", "watched", "confirmed", "dismissed"]
+    score: float = Field(ge=0, le=1, description="Higher is more suspicious.")
+    active: bool = Field(description="Whether the latest refresh found it.")
+    users: int
+    members: list[RingMemberOut]
+    links: list[RingLinkOut]
+    transactions: int
+    amount: float
+    fraud_known: int
+    first_at: datetime
+    last_at: datetime
+    found_at: datetime
+    refreshed_at: datetime
+    structure: dict[str, float | None] = Field(description="Figures of its graph.")
+    reasons: list[ReasonOut] = Field(description="Why it is one, strongest first.")
+    came_from: list[str] = Field(description="Rings that it was split or merged from.")
+    became: list[str] = Field(description="Rings that hold its members now, where it is no longer found itself.")
+    history: list[RingEventOut]
+
+
+class RingNodeOut(BaseModel):
+    """A member, with sums over its transactions in the ring."""
+
+    id: str
+    type: str
+    key: str
+    band: Literal["approve", "review", "block"] | None
+    since: datetime
+    transactions: int
+    amount: float
+    fraud_known: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class RingGraphLinkOut(BaseModel):
+    """From a user to another member, with sums over its transactions there."""
+
+    source: str
+    target: str
+    relationship: str
+    transactions: int
+    amount: float
+    fraud_known: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class RingGraphOut(BaseModel):
+    """A ring as a graph, from its transactions before its latest refresh."""
+
+    nodes: list[RingNodeOut]
+    links: list[RingGraphLinkOut]
+
+
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457)."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import decisions, entities, handlers, health, labels, scoring
+from api import decisions, entities, handlers, health, labels, rings, scoring
 from api.answers import ProblemOut
 from api.engine import Pending
 from api.http import schemas
@@ -99,7 +99,7 @@ def create_app(
     )
     app.state.service = service
     handlers.install(app)
-    for module in (scoring, labels, decisions, entities, health):
+    for module in (scoring, labels, decisions, entities, rings, health):
         app.include_router(module.router)
     _document(app)
     return app

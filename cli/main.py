@@ -34,6 +34,7 @@ COMMANDS = {
     "models": "list, promote and roll back bundles",
     "keys": "create, list and revoke API keys",
     "graph": "look at the graph store",
+    "rings": "find fraud rings, look at them, and judge them",
 }
 
 

@@ -58,7 +58,7 @@ def ring_graph(store: Store, ring: Ring) -> dict[str, Any]:
         are `transactions`, `amount` (units of the currency), `fraud_known` (as known now), `first_at`, `last_at`
         (ISO 8601, UTC). Plain JSON values.
     """
-    return _graph(ring, ring_transactions(store, ring, ring.refreshed_at))
+    return _graph(ring, ring_transactions(store, ring))
 
 
 def _graph(ring: Ring, transactions: Sequence[dict[str, Any]]) -> dict[str, Any]:

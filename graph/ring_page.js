@@ -80,6 +80,7 @@
   rows.forEach((row, id) => row.querySelector("button").addEventListener("click", () => {
     cy.$(":selected").unselect();
     cy.getElementById(id).select();
+    document.querySelector(".picture").scrollIntoView({ block: "start" });
   }));
 
   const fit = () => cy.fit(cy.elements(":visible"), 30);

@@ -10,27 +10,31 @@ MOST = 10_000
 """Latest transactions looked at for one user."""
 
 
-def ring_transactions(store: Store, ring: Ring, before: int) -> list[dict[str, Any]]:
-    """The transactions of a ring that had occurred and arrived before a moment, oldest first.
+def ring_transactions(store: Store, ring: Ring) -> list[dict[str, Any]]:
+    """The transactions of a ring as its latest refresh saw it, oldest first.
+
+    A user's payments over a member count from the first to the last of their link: before and after, the same address
+    may have served the same user innocently.
 
     Args:
         store: the store that the ring is kept in.
         ring: the ring.
-        before: microseconds UTC, exclusive.
 
     Returns:
         As of `Store.recent_transactions`, with `over`: the (type, key) of the members that each went over. A user's
         latest `MOST` are looked at; `is_fraud` and `band` are as known now.
     """
-    ends: dict[str, set[tuple[str, str]]] = {}
+    spans: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
     for link in ring.links:
-        ends.setdefault(link.user, set()).add((link.entity, link.key))
+        spans.setdefault(link.user, {})[link.entity, link.key] = (link.first_at, link.last_at)
     found = []
-    for user, linked in ends.items():
+    for user, linked in spans.items():
         for transaction in store.recent_transactions(USER, user, limit=MOST):
-            if max(transaction["occurred_at"], transaction["arrived_at"]) >= before:
+            at = transaction["occurred_at"]
+            if transaction["arrived_at"] >= ring.refreshed_at:
                 continue
-            over = [end for end in transaction["entities"].items() if end in linked]
+            ends = [end for end in transaction["entities"].items() if end in linked]
+            over = [end for end in ends if linked[end][0] <= at <= linked[end][1]]
             if over:
                 found.append({**transaction, "over": over})
     return sorted(found, key=lambda t: (t["occurred_at"], t["transaction_id"]))

@@ -1,0 +1,199 @@
+"""`quipu rings`: fraud rings, what is known of them, and what investigators say."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import JsonOption, StoreOption, emit, out
+from cli.paths import file_to_write
+
+if TYPE_CHECKING:
+    from graph.ring_records import Ring
+    from graph.store import RingStore, Store
+
+app = typer.Typer(help="Find fraud rings, look at them, and judge them.", no_args_is_help=True)
+
+RingArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the ring.", show_default=False)]
+
+
+class Status(StrEnum):
+    """Where a ring is in its life, as an option names it."""
+
+    new = "new"
+    watched = "watched"
+    confirmed = "confirmed"
+    dismissed = "dismissed"
+
+
+@app.callback()
+def _group() -> None:
+    """Find fraud rings, look at them, and judge them."""
+
+
+@app.command("list")
+def list_rings(
+    status: Annotated[Status | None, typer.Option(help="Only rings of this status.")] = None,
+    over: Annotated[bool, typer.Option("--over", help="Those that the latest refresh no longer found.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most rings to show.")] = 50,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List rings, the most suspicious first.
+
+    Example: quipu rings list --status new
+    """
+    from graph.ring_json import summary
+    from graph.ring_records import RingStatus
+
+    with _opened(store) as (_, kept):
+        found = kept.rings(active=not over, status=None if status is None else RingStatus(status.value), limit=limit)
+        refreshed = kept.refreshed_at() is not None
+
+    def text(result: dict[str, Any]) -> None:
+        if result["rings"]:
+            for ring in result["rings"]:
+                _lines(ring)
+            out.print("one in full with quipu rings show ID")
+        else:
+            out.print("there are no such rings" if refreshed else "rings have not been looked for yet")
+
+    emit({"rings": [summary(ring) for ring in found]}, as_json=as_json, text=text)
+
+
+def _lines(ring: dict[str, Any]) -> None:
+    told = [
+        f"{ring['score']:.2f}",
+        f"{ring['users']:,} users",
+        f"{ring['transactions']:,} transactions",
+        f"{ring['amount']:,.2f}",
+        f"{ring['fraud_known']:,} known fraud",
+        f"{ring['first_at'][:10]} to {ring['last_at'][:10]}",
+    ]
+    out.print(f"{ring['ring_id']}  {ring['status']}", style="bold", end="  ")
+    out.print("  ".join(told))
+    if ring["reasons"]:
+        out.print(f"    {ring['reasons'][0]}")
+
+
+@app.command()
+def show(
+    ring_id: RingArgument,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write it as an interactive page that only you can read.", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one ring: why it is one, its members and its links.
+
+    Example: quipu rings show ID --html ring.html
+    """
+    from graph.ring_graph import ring_graph
+    from graph.ring_json import whole
+    from graph.ring_page import render_ring
+
+    if html is not None:
+        file_to_write(html, "--html")
+    with _opened(store) as (opened, kept):
+        ring = _known(kept, ring_id)
+        result = whole(ring)
+        if html is not None:
+            _write(html, render_ring(ring, ring_graph(opened, ring), kept.ring_events(ring_id)))
+            result["html"] = str(html)
+    emit(result, as_json=as_json, text=_show)
+
+
+def _write(path: Path, page: str) -> None:
+    """Writes a page for its owner alone: keys of users and devices are personal data."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(page, encoding="utf-8")
+
+
+def _show(ring: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    out.print(f"ring {ring['ring_id']}  {ring['status']}  score {ring['score']:.2f}", style="bold")
+    out.print(
+        f"{ring['users']:,} users, {len(ring['members']):,} members in all; {ring['transactions']:,} transactions, "
+        f"{ring['amount']:,.2f} in all, {ring['fraud_known']:,} known to be fraud"
+    )
+    out.print(f"from {_minute(ring['first_at'])} to {_minute(ring['last_at'])}; as of {_minute(ring['refreshed_at'])}")
+    if not ring["active"]:
+        became = f"; its members are now in {', '.join(ring['became'])}" if ring["became"] else ""
+        out.print(f"the latest refresh no longer finds it{became}")
+    if ring["came_from"]:
+        out.print(f"came from {', '.join(ring['came_from'])}")
+    for reason in ring["reasons"]:
+        out.print(f"- {reason['text']}")
+    members = Table("member", "key", "since", "transactions", "band")
+    members.columns[1].overflow = "fold"
+    members.columns[2].no_wrap = True
+    for member in ring["members"]:
+        count = f"{member['transactions']:,}"
+        members.add_row(member["entity"], member["key"], _minute(member["since"]), count, member["band"] or "")
+    out.print(members)
+    links = Table("user", "linked to", "transactions", "first", "last")
+    for column in links.columns[:2]:
+        column.overflow = "fold"
+    for column in links.columns[3:]:
+        column.no_wrap = True
+    for link in ring["links"]:
+        ends = (link["user"], f"{link['entity']} {link['key']}")
+        links.add_row(*ends, f"{link['transactions']:,}", _minute(link["first_at"]), _minute(link["last_at"]))
+    out.print(links)
+    if "html" in ring:
+        out.print(f"written to {ring['html']}")
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
+
+
+@app.command()
+def history(ring_id: RingArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Tell what happened to a ring: when it was found, grew, split or merged, and what was said of it.
+
+    Example: quipu rings history ID
+    """
+    from graph.ring_json import event, event_text
+
+    with _opened(store) as (_, kept):
+        ring = _known(kept, ring_id)
+        events = kept.ring_events(ring_id)
+    told = [{**event(item), "text": event_text(item)} for item in events]
+
+    def text(result: dict[str, Any]) -> None:
+        for item in result["events"]:
+            out.print(f"{_minute(item['at'])}  {item['text']}")
+        if not result["events"]:
+            out.print("nothing has happened to it since it was found")
+
+    result = {"ring_id": ring.ring_id, "came_from": list(ring.came_from), "became": list(ring.became), "events": told}
+    emit(result, as_json=as_json, text=text)
+
+
+@contextmanager
+def _opened(store: str | None) -> "Iterator[tuple[Store, RingStore]]":
+    from graph.settings import settings
+    from graph.store import open_store, rings_of
+
+    opened = open_store(store or settings().store)
+    try:
+        yield opened, rings_of(opened)
+    finally:
+        opened.close()
+
+
+def _known(store: "RingStore", ring_id: str) -> "Ring":
+    from graph.errors import NotFound
+
+    ring = store.ring(ring_id)
+    if ring is None:
+        raise NotFound(f"there is no ring {ring_id!r}", hint="quipu rings list prints those there are")
+    return ring
