@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 from gnn.export import TOLERANCE, export
 from gnn.model import LevelPooling, tf, tfgnn
 from gnn.network import Network
-from gnn.tensors import ROOT, EgoBatch, EgoStore, block_plan, collate, node_sets
+from gnn.tensors import ROOT, EgoBatch, EgoStore, block_plan, collate, collate_all, node_sets
 from gnn.train_gnn import GnnSettings, TrainedGnn, train
 from graph.errors import BundleError, NotEnoughData
 from graph.progress import Silent
@@ -148,6 +148,17 @@ def test_a_batch_keeps_every_node_below_its_parent(
         assert len(set(runs)) == len(runs), "the children of a parent are contiguous"
     again = collate(store, features, indices)
     assert np.array_equal(again.nodes, batch.nodes) and np.array_equal(again.parents, batch.parents)
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_all_ego_graphs_of_a_store_are_the_batch_of_each(number: int) -> None:
+    store, features = egos(THREE, number, 3), features_of(number, 0)
+    whole, each = collate_all(store, features), collate(store, features, np.arange(number))
+    for name in ("features", "nodes", "parents", "counts"):
+        assert np.array_equal(getattr(whole, name), getattr(each, name), equal_nan=True), name
+    store.counts[0, 0] += 1
+    with pytest.raises(ValueError, match="do not add up"):
+        collate_all(store, features)
 
 
 def test_one_root_is_the_same_root_by_root_and_block_by_block() -> None:
