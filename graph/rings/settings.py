@@ -1,0 +1,37 @@
+"""What discovery goes by. The defaults were chosen on simulated worlds; `python -m bench rings` judges on others."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RingSettings:
+    """How rings are looked for.
+
+    Attributes:
+        members: users that a ring has at least.
+        lookback_days: only transactions of so many days before the refresh count.
+        risky: risk from which on a transaction marks a time at which a hub is worth looking at.
+        hub_users: users from which on an entity is a hub, unless at least `mostly` of them did something risky. A hub
+            counts only within spells of risky transactions, and never joins what closer links hold together.
+        mostly: see `hub_users`.
+        spell_days: risky transactions on a hub further apart than this belong to different spells.
+        share: share of an entity's users that must be suspicious for it to link them.
+        hub_share: the same for hubs, of the risk that these have of their own.
+        hub_least: suspicious users from which on a hub links.
+        accept: probability from which on a user's dealings with an entity count as the ring's.
+        hub_accept: the same at hubs.
+        rounds: how often suspicion is passed on between users and what they share.
+    """
+
+    members: int = 3
+    lookback_days: int = 120
+    risky: float = 0.15
+    hub_users: int = 12
+    mostly: float = 0.5
+    spell_days: float = 14.0
+    share: float = 0.3
+    hub_share: float = 0.12
+    hub_least: int = 5
+    accept: float = 0.5
+    hub_accept: float = 0.4
+    rounds: int = 3
