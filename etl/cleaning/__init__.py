@@ -6,6 +6,7 @@ depend on the other values of its batch, nor on whether it came as text (CSV) or
 
 from etl.cleaning.columns import MAX_TEXT, Text, as_text, column_of, nulls, too_long
 from etl.cleaning.currency import currencies
+from etl.cleaning.joined_times import joined_times
 from etl.cleaning.keys import address_ranges, categories, composite, identifiers, ids, keys_of, texts
 from etl.cleaning.labels import FRAUD, GENUINE, UNLABELLED, UNREADABLE, label_values
 from etl.cleaning.moments import EARLIEST, parse_time, seconds_since, times
@@ -33,6 +34,7 @@ __all__ = [
     "hundredths",
     "identifiers",
     "ids",
+    "joined_times",
     "keys_of",
     "label_values",
     "nulls",

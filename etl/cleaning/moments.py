@@ -106,7 +106,7 @@ def _formatted(text: pa.Array, how: TimeColumn) -> ReadTimes:
                 stamps = stamps.fillna(pd.to_datetime(spelled, format=pattern, errors="coerce", utc=zoned))
     except ValueError as error:
         raise MappingError(
-            f"{how.column}: format {form!r} is no form of a time: {error}",
+            f"{', '.join(how.column)}: format {form!r} is no form of a time: {error}",
             hint="strptime's directives, for instance %d-%b-%Y %H:%M",
         ) from error
     numbered = (stamps.dt.tz_localize(None) if zoned else stamps).to_numpy(dtype="datetime64[us]")

@@ -74,16 +74,17 @@ def fit(mapping: Mapping, columns: Sequence[str], where: str) -> Layout:
         MappingError: a column is missing, a glob matches nothing, or the label is named as a feature.
     """
     tx = mapping.transaction
-    own = [*tx.transaction_id, tx.occurred_at.column, tx.amount.column]
-    own += [tx.arrived_at.column] if tx.arrived_at else []
+    own = [*tx.transaction_id, *tx.occurred_at.column, tx.amount.column]
+    own += tx.arrived_at.column if tx.arrived_at else ()
     own += [tx.currency.column] if tx.currency and tx.currency.column else []
     own += [column for group in tx.entity_columns().values() for column in group]
     label = label_columns(mapping)
-    require([*own, *label, *(t.column for t in tx.times)], columns, where)
+    moments = [column for t in tx.times for column in t.column]
+    require([*own, *label, *moments], columns, where)
 
     fixed = {name: getattr(tx, name) for name in CATEGORY_FIELDS if getattr(tx, name)}
     require(fixed.values(), columns, where)
-    taken = {*own, *label, *(t.column for t in tx.times), *fixed.values()}
+    taken = {*own, *label, *moments, *fixed.values()}
     categories: dict[str, str | None] = dict(fixed)
     if tx.amount.negative == "refund":
         categories.setdefault(TRANSACTION_TYPE, None)
@@ -102,7 +103,7 @@ def fit(mapping: Mapping, columns: Sequence[str], where: str) -> Layout:
                 f"column {column!r} is the label, and cannot be a feature as well",
                 hint="take it out of numeric and categorical",
             )
-    times = {f"seconds_since_{t.column}": t for t in tx.times}
+    times = {f"seconds_since_{'_'.join(t.column)}": t for t in tx.times}
     entities = tx.entity_columns()
     policies = _policies(mapping, numeric, [name for name in categories if name not in CATEGORY_FIELDS], where)
     _add_derived(categories, mapping)
@@ -160,7 +161,7 @@ def label_columns(mapping: Mapping) -> list[str]:
     label = mapping.label
     if label is None or label.is_fraud is None:
         return []
-    return [label.is_fraud.column, *([label.known_at.column] if isinstance(label.known_at, TimeColumn) else [])]
+    return [label.is_fraud.column, *(label.known_at.column if isinstance(label.known_at, TimeColumn) else ())]
 
 
 def require(wanted: Iterable[str], columns: Sequence[str], where: str) -> None:

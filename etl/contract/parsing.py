@@ -73,10 +73,10 @@ class Values:
 
     def time(self, name: str, how: TimeColumn) -> Parsed:
         """Times, microseconds UTC."""
-        times = cleaning.times(column_of(self.table, how.column), how)
+        times = self._times(how)
         self.checked[read_column(name)] = reading(times.missing, times.bad)
         self.checked[name] = integers(times.values, times.ok)
-        self.note(how.column, times.steps)
+        self.note(", ".join(how.column), times.steps)
         return times
 
     def amount(self, how: AmountColumn) -> Amounts:
@@ -108,9 +108,13 @@ class Values:
 
     def distance(self, occurred: Parsed, how: TimeColumn) -> pa.Array:
         """Seconds from optional times to `occurred`; null where missing or unreadable."""
-        then = cleaning.times(column_of(self.table, how.column), how)
-        self._optional(how.column, then)
+        then = self._times(how)
+        self._optional(", ".join(how.column), then)
         return pa.array(cleaning.seconds_since(occurred.values, then.values), mask=~then.ok)
+
+    def _times(self, how: TimeColumn) -> Parsed:
+        parts = [column_of(self.table, column) for column in how.column]
+        return cleaning.times(cleaning.joined_times(parts, formatted=how.format is not None), how)
 
     def _optional(self, column: str, parsed: Parsed) -> None:
         bad = parsed.bad

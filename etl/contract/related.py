@@ -46,7 +46,7 @@ class LabelContract:
     def columns(self) -> list[str]:
         """Every column that a label file must have."""
         source = self.files.source.column if self.files.source else None
-        own = [*self.files.transaction_id, self.files.is_fraud.column, self.files.known_at.column]
+        own = [*self.files.transaction_id, self.files.is_fraud.column, *self.files.known_at.column]
         return [*own, *([source] if source else [])]
 
     @cached_property

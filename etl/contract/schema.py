@@ -59,7 +59,7 @@ def row_label_schema(column: str, known_at: TimeColumn | None, latest: int) -> S
     columns: Columns = {read_column("is_fraud"): _read([column], unreadable=Reason.BAD_LABEL)}
     if known_at is not None:
         columns |= _known_at(known_at, latest)
-        columns["known_after"] = _column(_INTEGER, [known_at.column], [_at_least(0, Reason.LABEL_BEFORE_TRANSACTION)])
+        columns["known_after"] = _column(_INTEGER, known_at.column, [_at_least(0, Reason.LABEL_BEFORE_TRANSACTION)])
     return _schema("label", columns)
 
 
@@ -171,8 +171,8 @@ def _time(
     future: Reason = Reason.FUTURE_TIME,
 ) -> Columns:
     return {
-        read_column(name): _read([how.column], missing=missing, unreadable=bad),
-        name: _column(_INTEGER, [how.column], [_at_least(EARLIEST, ancient), _at_most(latest, future)]),
+        read_column(name): _read(how.column, missing=missing, unreadable=bad),
+        name: _column(_INTEGER, how.column, [_at_least(EARLIEST, ancient), _at_most(latest, future)]),
     }
 
 
@@ -196,5 +196,5 @@ def _money(mapping: Mapping, layout: Layout) -> Columns:
         nowhere = Reason.UNKNOWN_CURRENCY if mapping.currencies is not None else _demanded(layout, "currency")
         columns[read_column("currency")] = _read(named, missing=nowhere, unreadable=Reason.UNKNOWN_CURRENCY)
         if mapping.currencies is not None:
-            columns[read_column("rate")] = _read([*named, tx.occurred_at.column], missing=Reason.MISSING_RATE)
+            columns[read_column("rate")] = _read([*named, *tx.occurred_at.column], missing=Reason.MISSING_RATE)
     return columns

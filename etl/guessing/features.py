@@ -195,7 +195,7 @@ def _columns(block: dict[str, Any]) -> set[str]:
         if isinstance(value, str):
             names.add(value)
         elif isinstance(value, dict):
-            names |= {value["column"]} if "column" in value else _columns(value)
+            names |= _columns({"column": value["column"]}) if "column" in value else _columns(value)
         elif isinstance(value, list):
             names |= {part["column"] if isinstance(part, dict) else part for part in value}
     return names

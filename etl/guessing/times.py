@@ -1,16 +1,17 @@
 """Which column says when a transaction occurred, when its row arrived, and which other times there are."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from etl import cleaning
 from etl.guessing.draft import LEFT_OUT, Draft, quoted
 from etl.guessing.profile import Column
-from etl.guessing.time_readings import TimeReading, is_clock
+from etl.guessing.split_times import SplitTime, between, calendar, calendar_parts, times_of_day, with_clock
+from etl.guessing.time_readings import TimeReading
 from etl.mapping import TimeColumn
 from graph.records import SECOND
 
@@ -18,7 +19,6 @@ PLACEHOLDER = "DECIDE"
 """Stands for a column that is needed and was not found."""
 _ORIGIN = date(2020, 1, 1)
 _SAME_CLOCK = 0.995
-_CALENDAR = ("year", "month", "week", "day", "anio", "ano", "mes", "dia", "semana")
 
 
 def find_occurred_at(draft: Draft) -> None:
@@ -41,11 +41,15 @@ def find_occurred_at(draft: Draft) -> None:
     elif score < 0.6:
         doubts.append("its name does not say that this is when the transaction occurred")
     how: dict[str, Any] = {"column": column.name.text, **time.how}
-    clock = _time_of_day(draft, column) if time.only_dates else None
-    if clock:
+    clocks = times_of_day(draft, column) if time.only_dates and not time.zoned else []
+    split = with_clock(draft, column, time.how) if clocks else None
+    if split is not None:
+        how = {"column": [c.name.text for c in split.columns], **split.how}
+        time = replace(time, micros=split.read.values, ok=split.read.ok, why="the day, and the time of day beside it")
+    elif clocks:
         doubts.append(
-            f"it tells only the day; the time of day stands in {quoted(c.name.text for c in clock)}. One column has to "
-            "hold both: join them in the source (in a query: a view or an expression), or all of a day is midnight"
+            f"it tells only the day; the time of day stands in {quoted(c.name.text for c in clocks)}, in a form that "
+            "could not be read. Join them in the source (in a query: an expression), or all of a day is midnight"
         )
     if not time.zoned:
         how["timezone"] = "UTC"
@@ -53,12 +57,13 @@ def find_occurred_at(draft: Draft) -> None:
             "nothing says in which time zone these times are; UTC is assumed. Where they are local times, "
             "name the zone, such as America/Lima"
         )
-    draft.transaction["occurred_at"] = how if len(how) > 1 else column.name.text
+    draft.transaction["occurred_at"] = how if len(how) > 1 else how["column"]
     draft.occurred = time.micros
-    draft.settle([column], "occurred_at", time.why, ". ".join(doubts))
-    if clock:
-        draft.clock_parts += [c.name.text for c in clock]
-        draft.settle(clock, LEFT_OUT, f"belongs to {column.name.text}, which is the time of the transaction")
+    draft.settle(split.columns if split else [column], "occurred_at", time.why, ". ".join(doubts))
+    rest = [c for c in clocks if split is None or c not in split.columns]
+    if rest:
+        draft.clock_parts += [c.name.text for c in rest]
+        draft.settle(rest, LEFT_OUT, f"belongs to {column.name.text}, which is the time of the transaction")
     _other_clocks(draft, time)
 
 
@@ -165,25 +170,16 @@ def grows_with_time(column: Column, draft: Draft) -> bool:
     return bool(abs(np.corrcoef(ranks["t"], ranks["x"])[0, 1]) >= _SAME_CLOCK)
 
 
-def _time_of_day(draft: Draft, day: Column) -> list[Column]:
-    """Columns with the time of day beside a column that tells only the day."""
-    found: list[Column] = []
-    for column in draft.free:
-        if column is day or column.time is not None:
-            continue
-        typed = pa.types.is_time(column.array.type)
-        hour = set(column.name.words) & {"hour", "hora", "hours"} and column.whole and not column.name.has("derived")
-        if typed or is_clock(column.text.drop_null().unique()) or hour:
-            found.append(column)
-    return found
-
-
 def _made_up(draft: Draft) -> None:
     """Nothing says when: parts of a calendar, or the order of rows, may stand in."""
-    parts = [c for c in draft.free if set(c.name.words) & set(_CALENDAR) and c.whole and _plain_part(c)]
-    years = [c for c in parts if set(c.name.words) & {"year", "anio", "ano"} and _between(c, 1990, 2100)]
+    split = calendar(draft)
+    if split is not None:
+        _take_calendar(draft, split)
+        return
+    parts = calendar_parts(draft)
+    years = [c for c in parts if set(c.name.words) & {"year", "anio", "ano"} and between(c, 1990, 2100)]
     if years:
-        rest = [c for c in parts if c not in years[:1]] + _time_of_day(draft, years[0])
+        rest = [c for c in parts if c not in years[:1]] + times_of_day(draft, years[0])
         others = [c.name.text for c in rest]
         how: dict[str, Any] = {"column": years[0].name.text, "format": "%Y", "timezone": "UTC"}
         doubt = "it tells only the year" + (f"; {quoted(others)} tell the rest" if others else "")
@@ -192,7 +188,7 @@ def _made_up(draft: Draft) -> None:
         draft.clock_parts += others
         draft.settle(rest, LEFT_OUT, "a part of the time of the transaction")
         return
-    steps = [c for c in parts if not _between(c, 1990, 2100) and c.distinct > 1 and _between(c, 0, 10_000)]
+    steps = [c for c in parts if not between(c, 1990, 2100) and c.distinct > 1 and between(c, 0, 10_000)]
     if steps:
         column = steps[0]
         how = {"column": column.name.text, "epoch": "d", "origin": _ORIGIN}
@@ -220,22 +216,25 @@ def _made_up(draft: Draft) -> None:
     )  # fmt: skip
 
 
+def _take_calendar(draft: Draft, split: SplitTime) -> None:
+    """Takes the parts of a calendar, joined, as the time of the transaction."""
+    names = [column.name.text for column in split.columns]
+    doubt = (
+        "nothing says in which time zone these times are; UTC is assumed. Where they are local times, name the zone, "
+        "such as America/Lima"
+    )
+    if len(names) == 3:
+        doubt += ". They tell only the day, so all of a day is midnight"
+    draft.transaction["occurred_at"] = {"column": names, **split.how, "timezone": "UTC"}
+    draft.occurred = split.read.values
+    draft.settle(split.columns, "occurred_at", "the parts of a date" + " and the time of day" * (len(names) > 3), doubt)
+
+
 def _take(draft: Draft, column: Column, how: dict[str, Any], why: str, doubt: str, *, settle: bool = True) -> None:
     read = cleaning.times(column.array, TimeColumn(**how))
     draft.transaction["occurred_at"] = how
     draft.occurred, draft.made_up_clock = read.values, True
     draft.settle([column] if settle else [], "occurred_at", why, doubt)
-
-
-def _plain_part(column: Column) -> bool:
-    return not column.name.any("user", "device", "email", "address", "past", "amount", "began") and not {
-        "count", "age", "months", "weeks", "last", "old", "since", "avg",
-    } & set(column.name.words)  # fmt: skip
-
-
-def _between(column: Column, low: float, high: float) -> bool:
-    known = column.numbers[np.isfinite(column.numbers)]
-    return bool(len(known) and known.min() >= low and known.max() <= high)
 
 
 def _running(column: Column) -> bool:

@@ -6,17 +6,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from etl.mapping.values import Currency, Duration, Name, Part, Value, ZoneName
+from etl.mapping.values import Columns, Currency, Duration, Name, Part, Value, ZoneName
 
 
 class TimeColumn(Part):
-    """A column of times.
+    """A column of times, or several that make up one: a date and a time of day, joined by a blank.
 
     Text in any common form or timestamps, in `timezone` where they name none; with `format` only text of that
     strptime form; `day_first` reads 03/04/2026 as the third of April. Or numbers of `epoch` units since `origin`.
     """
 
-    column: Name
+    column: Columns
     timezone: ZoneName = "UTC"
     epoch: Literal["ns", "us", "ms", "s", "m", "h", "d"] | None = None
     origin: datetime | None = None
@@ -34,6 +34,8 @@ class TimeColumn(Part):
             raise PydanticCustomError("epoch", "origin needs epoch: s, ms, us, ns, m, h or d")
         if self.format is not None and (self.epoch is not None or self.day_first):
             raise PydanticCustomError("format", "format says everything; leave epoch and day_first out")
+        if self.epoch is not None and len(self.column) > 1:
+            raise PydanticCustomError("epoch", "epoch reads numbers of one column; leave it out, or name one column")
         if self.epoch is not None and "timezone" in self.model_fields_set:
             raise PydanticCustomError("epoch", "epoch counts from an instant, so timezone has no meaning beside it")
         return self
@@ -51,7 +53,11 @@ def as_column(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
-Time = Annotated[TimeColumn, BeforeValidator(as_column)]
+def _as_columns(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str | list | tuple) else value
+
+
+Time = Annotated[TimeColumn, BeforeValidator(_as_columns)]
 
 
 class Delay(Part):

@@ -1,5 +1,6 @@
 """The contract: what becomes of a row, why, and which column is at fault; whatever stands in it, exactly one thing."""
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -42,9 +43,11 @@ def mapping(transaction: Row | None = None, *, folder: Path = Path(), **parts: A
 
 
 def chunk(rows: Sequence[Row], broken: Sequence[BrokenLine] = ()) -> Chunk:
-    """Rows as text, as a CSV file gives them."""
-    columns = dict.fromkeys(column for row in rows for column in row)
-    table = pa.table({name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in columns})
+    """Rows as text, as a CSV file gives them; what is no text keeps its type, as in Parquet."""
+    names = dict.fromkeys(column for row in rows for column in row)
+    columns = {name: [row.get(name, "") for row in rows] for name in names}
+    typed = {name for name, values in columns.items() if values and not isinstance(values[0], str)}
+    table = pa.table({name: pa.array(v, None if name in typed else pa.string()) for name, v in columns.items()})
     return Chunk("tx.csv", table, np.arange(1, len(rows) + 1), list(broken))
 
 
@@ -119,6 +122,35 @@ def test_rows_outside_the_window_are_neither_accepted_nor_refused() -> None:
     assert checked.refusals.outside.tolist() == [True, False, True, False, True]
     assert refused(checked) == [(4, "bad_time", "at", "soon")]
     assert checked.positions.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "how", "instant"),
+    [
+        ("2024-03-01", "14:05", {}, "2024-03-01T14:05:00"),
+        ("2024-03-01 00:00:00", "1899-12-30 14:05:09", {}, "2024-03-01T14:05:09"),
+        ("01/03/2024", "2:05 PM", {"day_first": True}, "2024-03-01T14:05:00"),
+        ("2024-03-01", "9", {}, "2024-03-01T09:00:00"),
+        ("01-MAR-24", "0905", {"format": "%d-%b-%y %H%M"}, "2024-03-01T09:05:00"),
+        ("2024-03-01", "09:05", {"timezone": "America/Lima"}, "2024-03-01T14:05:00"),
+        (dt.date(2024, 3, 1), dt.time(14, 5), {}, "2024-03-01T14:05:00"),
+        (dt.datetime(2024, 3, 1), dt.time(14, 5), {}, "2024-03-01T14:05:00"),  # noqa: DTZ001
+    ],
+)  # fmt: skip
+def test_a_date_and_a_time_of_day_are_one_time(day: Any, clock: Any, how: Row, instant: str) -> None:
+    checked = check(mapping({"occurred_at": {"column": ["day", "hour"], **how}}), {**GOOD, "day": day, "hour": clock})
+    assert refused(checked) == []
+    assert checked.table.column("occurred_at").to_pylist()[0].strftime("%Y-%m-%dT%H:%M:%S") == instant
+
+
+def test_a_time_of_several_columns_lacks_what_one_of_them_lacks() -> None:
+    how = mapping({"occurred_at": ["year", "month", "day", "hour"]})
+    parts = [("2024", "3", "1", "9:30"), ("2024", "12", "31", "null"), ("2024", "2", "30", "9:30")]
+    rows = [{**GOOD, **dict(zip(("year", "month", "day", "hour"), row, strict=True))} for row in parts]
+    checked = check(how, *rows)
+    assert [fact["occurred_at"].isoformat()[:19] for fact in facts(checked)] == ["2024-03-01T09:30:00"]
+    assert [(row, reason) for row, reason, _, _ in refused(checked)] == [(2, "missing_time"), (3, "bad_time")]
+    assert {column for _, _, column, _ in refused(checked)} == {"year, month, day, hour"}
 
 
 REFUNDS: Row = {"amount": {"column": "amount", "negative": "refund"}}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -422,7 +423,8 @@ ESSENTIALS: dict[Callable[[Maker], Columns], dict[str, Any]] = {
         "entities": {"email": "correo", "phone": "telefono"},
     },
     card_ledger: {
-        "occurred_at": ("Year", None), "amount": {"column": "Amount", "negative": "refund"}, "label": "Is Fraud?",
+        "occurred_at": (["Year", "Month", "Day", "Time"], None),
+        "amount": {"column": "Amount", "negative": "refund"}, "label": "Is Fraud?",
         "user_id": "User", "restaurant_id": "Merchant Name", "city": "Merchant City",
         "entities": {"card": ["User", "Card"]},
     },
@@ -620,12 +622,29 @@ def test_days_that_could_be_months_are_asked_about() -> None:
     assert "third of April" in finding.doubt
 
 
-def test_a_date_and_a_time_of_day_in_two_columns_are_told() -> None:
-    maker = Maker()
-    columns = handbook(maker)
-    stamps = columns.pop("TX_DATETIME")
+@pytest.mark.parametrize(
+    ("day", "clock"),
+    [("%Y-%m-%d", "%H:%M"), ("%d/%m/%Y", "%I:%M:%S %p"), ("%Y-%m-%d 00:00:00", "%H:%M:%S"), ("%Y-%m-%d", "%H"),
+     ("%d.%m.%y", "%H:%M")],
+)  # fmt: skip
+def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(day: str, clock: str) -> None:
+    columns = handbook(Maker())
+    stamps = [datetime.fromisoformat(s) for s in columns.pop("TX_DATETIME")]
     columns = {key: columns[key] for key in ("TRANSACTION_ID", "CUSTOMER_ID", "TX_AMOUNT", "TX_FRAUD")}
-    sample = table({"date": [s[:10] for s in stamps], "hour": [s[11:16] for s in stamps], **columns})
+    split = {"date": [f"{s:{day}}" for s in stamps], "hour": [f"{s:{clock}}" for s in stamps]}
+    sample = table({**split, **columns})
+    found = guess(sample, NOW)
+    (finding,) = [finding for finding in found.findings if finding.taken_as == "occurred_at"]
+    assert finding.columns == ("date", "hour")
+    assert found.transaction["occurred_at"]["column"] == ["date", "hour"]
+    assert "time of day" not in finding.doubt
+    assert loaded(found, sample).accepted == ROWS
+
+
+def test_a_time_of_day_that_cannot_be_read_is_told() -> None:
+    columns = handbook(Maker())
+    stamps = columns.pop("TX_DATETIME")
+    sample = table({"date": [s[:10] for s in stamps], "hour": [str(25 + i % 9) for i in range(ROWS)], **columns})
     found = guess(sample, NOW)
     (finding,) = [finding for finding in found.findings if finding.taken_as == "occurred_at"]
     assert finding.columns == ("date",)

@@ -45,6 +45,7 @@ def test_the_example_is_read() -> None:
         ({"transaction": {"occurred_at": {"column": "at", "timezone": "Lima"}}}, "'Lima' is not a time zone"),
         ({"transaction": {"occurred_at": {"column": "at", "epoch": "fortnight"}}}, "transaction.occurred_at.epoch"),
         ({"transaction": {"occurred_at": {"column": "at", "origin": "2020-01-01"}}}, "origin needs epoch"),
+        ({"transaction": {"occurred_at": {"column": ["day", "hour"], "epoch": "s"}}}, "epoch reads numbers of one"),
         ({"transaction": {"entities": {"device": "d"}}}, "device has a key of its own: transaction.device_id"),
         ({"transaction": {"entities": {"My Card": "d"}}}, "transaction.entities"),
         ({"transaction": {"user_id": []}}, "transaction.user_id"),
