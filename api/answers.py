@@ -169,6 +169,13 @@ class RingGraphOut(BaseModel):
     links: list[RingGraphLinkOut]
 
 
+class VerdictOut(BaseModel):
+    """The ring as it is judged now, and what became of the labels that follow from the verdict."""
+
+    ring: RingOut
+    labels: LabelsOut
+
+
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457)."""
 
@@ -197,3 +204,4 @@ LABEL_EXAMPLE = {
     "known_at": "2026-02-14T09:00:00Z",
     "source": "chargeback",
 }
+VERDICT_EXAMPLE = {"verdict": "confirmed", "by": "Ana", "note": "three accounts, one phone, the same menu"}

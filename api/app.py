@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import decisions, entities, handlers, health, labels, rings, scoring
+from api import decisions, entities, handlers, health, labels, rings, scoring, verdicts
 from api.answers import ProblemOut
 from api.engine import Pending
 from api.http import schemas
@@ -99,7 +99,7 @@ def create_app(
     )
     app.state.service = service
     handlers.install(app)
-    for module in (scoring, labels, decisions, entities, rings, health):
+    for module in (scoring, labels, decisions, entities, rings, verdicts, health):
         app.include_router(module.router)
     _document(app)
     return app
@@ -112,7 +112,7 @@ def _document(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         components = document.setdefault("components", {})
-        components.setdefault("schemas", {}).update(schemas((Label, ProblemOut, Transaction)))
+        components.setdefault("schemas", {}).update(schemas((Label, ProblemOut, verdicts.RingVerdict, Transaction)))
         components["securitySchemes"] = {
             "key": {"type": "http", "scheme": "bearer", "description": "An API key made by `quipu keys create`."}
         }

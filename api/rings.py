@@ -97,7 +97,7 @@ async def ring(request: Request, ring_id: str) -> Response:
     """A ring with its members, its links, why it is one, and its history. Scope: `investigate`."""
 
     def read(store: RingStore, _: Service) -> dict[str, Any]:
-        return _told(store, known_ring(store, ring_id))
+        return told(store, known_ring(store, ring_id))
 
     return await _answer(request, read, ring_id)
 
@@ -113,7 +113,8 @@ async def _answer(
     return json_response(msgspec.json.encode(await asyncio.to_thread(read, store, service)))
 
 
-def _told(store: RingStore, ring: Ring) -> dict[str, Any]:
+def told(store: RingStore, ring: Ring) -> dict[str, Any]:
+    """All that is known of a ring, and its history."""
     events = [{**event(item), "text": event_text(item)} for item in store.ring_events(ring.ring_id)]
     return {**whole(ring), "history": events}
 

@@ -29,6 +29,13 @@ class Status(StrEnum):
     dismissed = "dismissed"
 
 
+class Said(StrEnum):
+    """What an investigator may say."""
+
+    confirmed = "confirmed"
+    dismissed = "dismissed"
+
+
 @app.callback()
 def _group() -> None:
     """Find fraud rings, look at them, and judge them."""
@@ -153,6 +160,49 @@ def _show(ring: dict[str, Any]) -> None:
 
 def _minute(time: str) -> str:
     return time[:16].replace("T", " ")
+
+
+@app.command()
+def verdict(
+    ring_id: RingArgument,
+    said: Annotated[Said, typer.Argument(metavar="confirmed|dismissed", help="What you say.", show_default=False)],
+    by: Annotated[str, typer.Option(help="Who says so.", show_default=False)] = "",
+    note: Annotated[str, typer.Option(help="Why, for those who look at the ring later.", show_default=False)] = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm or dismiss a ring. No refresh changes it; the same verdict again changes nothing.
+
+    The transactions of a confirmed ring become known as fraud now. Where a confirmed ring is dismissed, this is taken
+    back for transactions that nobody else calls fraud.
+
+    Example: quipu rings verdict ID confirmed --by Ana --note "three accounts, one phone"
+    """
+    import time
+
+    from graph.ring_json import whole
+    from graph.ring_records import RingStatus, Verdict
+    from graph.ring_verdicts import labels_of
+
+    spoken = Verdict(ring_id, time.time_ns() // 1000, RingStatus(said.value), by.strip(), note.strip())
+    with _opened(store) as (opened, kept):
+        before = _known(kept, ring_id)
+        labels = labels_of(opened, before, spoken)
+        # Labels before the verdict: a verdict that is there has all its labels, whatever fails in between.
+        opened.upsert_labels(labels)
+        ring = kept.write_verdict(spoken)
+
+    def text(result: dict[str, Any]) -> None:
+        if not result["changed"]:
+            out.print(f"ring {ring_id} was {result['ring']['status']} already; nothing has changed")
+        else:
+            known = "known to be fraud" if said is Said.confirmed else "no longer known to be fraud"
+            out.print(
+                f"ring {ring_id} is {result['ring']['status']}; {result['labels']:,} transactions are {known} now"
+            )
+
+    changed = before.status != ring.status
+    emit({"changed": changed, "labels": labels.num_rows, "ring": whole(ring)}, as_json=as_json, text=text)
 
 
 @app.command()

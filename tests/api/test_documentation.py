@@ -20,6 +20,7 @@ def test_every_route_is_documented_with_its_key_and_its_errors(shared: Running) 
         "/v1/rings",
         "/v1/rings/{ring_id}",
         "/v1/rings/{ring_id}/graph",
+        "/v1/rings/{ring_id}/verdict",
         "/health/live",
         "/health/ready",
         "/metrics",
