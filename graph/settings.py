@@ -7,7 +7,7 @@ Every field is an environment variable with the prefix `QUIPU_` (for instance
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from graph.errors import InputError
@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUIPU_", env_file=".env", extra="ignore", frozen=True)
 
     store: str = Field("sqlite:///var/quipu.db", description="URL of the graph store")
+    neo4j_password: SecretStr | None = Field(
+        None, description="password of a Neo4j store whose URL has none; there is no default"
+    )
     var: Path = Field(Path("var"), description="folder for keys, models, snapshots and the spool")
     host: str = Field("127.0.0.1", description="address the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the service listens on; 0 picks a free one")

@@ -2,15 +2,15 @@
 
 import json
 import sqlite3
-from datetime import date
-from datetime import time as clock
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graph.attributes import as_text, given_attributes
 from graph.batches import TransactionBatch
+from graph.contents import Content, first_of, judge
 from graph.errors import InputError
 from graph.sqlite_database import select_in
 from graph.sqlite_labels import adopt_waiting
@@ -28,7 +28,7 @@ def write_transactions(
     """
     texts = batch.transaction_ids
     stored = _Stored.read(connection, layout, texts)
-    first = _first_of(texts)
+    first = first_of(texts)
     rows = np.arange(len(texts))
     at = np.fromiter((stored.position.get(text, -1) for text in texts), dtype=np.int64, count=len(texts))
     is_new = (at < 0) & (first == rows)
@@ -36,12 +36,13 @@ def write_transactions(
     ids = _ids(connection, layout, known, batch, is_new)
 
     outcomes = np.full(len(texts), Outcome.LOADED, dtype=np.int8)
+    mine = Content(batch.occurred_at, batch.amount, np.array(batch.currency, dtype=object), ids, batch.numeric)
     again = np.flatnonzero(at >= 0)
     if again.size:
-        _judge(outcomes, again, _take(batch, ids, again), stored.take(at[again]))
+        judge(outcomes, again, mine.take(again), stored.content.take(at[again]))
     repeated = np.flatnonzero((at < 0) & (first < rows))
     if repeated.size:
-        _judge(outcomes, repeated, _take(batch, ids, repeated), _take(batch, ids, first[repeated]))
+        judge(outcomes, repeated, mine.take(repeated), mine.take(first[repeated]))
     if new.size:
         (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM transactions").fetchone()
         seq = np.arange(last + 1, last + 1 + new.size)
@@ -65,14 +66,7 @@ def write_attributes(
     kind = layout.entity_kind(entity)
     if kind is None:
         raise InputError(f"the store has no entity type {entity!r}", hint=f"it has {', '.join(layout.schema.entities)}")
-    if "key" not in table.column_names:
-        raise InputError("the table of attributes lacks the column 'key'")
-    given: dict[str, dict[str, Any]] = {}
-    for row in table.to_pylist():
-        key = row.pop("key")
-        if not isinstance(key, str):
-            raise InputError(f"column 'key' must be text without empty values, not {key!r}")
-        given.setdefault(key, {}).update((k, v) for k, v in row.items() if v is not None and v == v)  # noqa: PLR0124
+    given = given_attributes(table)
     keys = list(given)
     ids = known.look_up(connection, kind, keys)
     fresh = np.flatnonzero(ids == UNKNOWN)
@@ -81,41 +75,18 @@ def write_attributes(
     changes = []
     for key, id_ in zip(keys, ids.tolist(), strict=True):
         old = json.loads(before[id_]) if before[id_] else {}
-        merged = {**old, **json.loads(json.dumps(given[key], default=_text))}
+        merged = {**old, **given[key]}
         if merged != old:
-            changes.append((json.dumps(merged, ensure_ascii=False, sort_keys=True), id_))
+            changes.append((as_text(merged), id_))
     connection.executemany("UPDATE entities SET attributes = ? WHERE id = ?", changes)
     return len(keys)
-
-
-def _text(value: Any) -> str:
-    return str(value.isoformat()) if isinstance(value, date | clock) else str(value)
-
-
-class _Content:
-    """What makes two rows of one transaction id the same. The arrival is left out: a delivery
-    repeated later is still the same transaction."""
-
-    __slots__ = ("amount", "currency", "ids", "numeric", "occurred_at")
-
-    def __init__(
-        self,
-        occurred_at: NDArray[np.int64],
-        amount: NDArray[np.int64],
-        currency: NDArray[np.object_],
-        ids: NDArray[np.int32],
-        numeric: NDArray[np.float64],
-    ) -> None:
-        self.occurred_at, self.amount, self.currency, self.ids, self.numeric = (
-            occurred_at, amount, currency, ids, numeric,
-        )  # fmt: skip
 
 
 class _Stored:
     """The rows that the store has of some transaction ids."""
 
-    def __init__(self, content: _Content, position: dict[str, int]) -> None:
-        self._content = content
+    def __init__(self, content: Content, position: dict[str, int]) -> None:
+        self.content = content
         self.position = position
 
     @classmethod
@@ -129,7 +100,7 @@ class _Stored:
             )
         )
         text, occurred_at, amount, currency, ids, numbers = zip(*rows, strict=True) if rows else ((),) * 6
-        content = _Content(
+        content = Content(
             np.array(occurred_at, dtype=np.int64),
             np.array(amount, dtype=np.int64),
             np.array(currency, dtype=object),
@@ -137,37 +108,6 @@ class _Stored:
             layout.numbers(numbers),
         )
         return cls(content, {t: i for i, t in enumerate(text)})
-
-    def take(self, rows: NDArray[np.int64]) -> _Content:
-        c = self._content
-        return _Content(c.occurred_at[rows], c.amount[rows], c.currency[rows], c.ids[rows], c.numeric[rows])
-
-
-def _take(batch: TransactionBatch, ids: NDArray[np.int32], rows: NDArray[np.int64]) -> _Content:
-    currency = np.array(batch.currency, dtype=object)
-    return _Content(batch.occurred_at[rows], batch.amount[rows], currency[rows], ids[rows], batch.numeric[rows])
-
-
-def _judge(outcomes: NDArray[np.int8], rows: NDArray[np.int64], a: _Content, b: _Content) -> None:
-    """Sets the outcomes of rows with content `a` whose transaction is there with content `b`."""
-    numeric = (a.numeric == b.numeric) | (np.isnan(a.numeric) & np.isnan(b.numeric))
-    same = (
-        (a.occurred_at == b.occurred_at)
-        & (a.amount == b.amount)
-        & (a.currency == b.currency)
-        & (a.ids == b.ids).all(axis=1)
-        & numeric.all(axis=1)
-    )
-    outcomes[rows] = np.where(same, Outcome.DUPLICATE, Outcome.CONFLICT)
-
-
-def _first_of(texts: list[str]) -> NDArray[np.int64]:
-    """For each row, the first row with the same text."""
-    rows = np.arange(len(texts))
-    if len(set(texts)) == len(texts):
-        return rows
-    seen: dict[str, int] = {}
-    return np.fromiter((seen.setdefault(text, i) for i, text in enumerate(texts)), dtype=np.int64, count=len(texts))
 
 
 def _ids(

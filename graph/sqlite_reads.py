@@ -3,18 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from graph.records import entity_type
 from graph.sqlite_database import select_in
 from graph.sqlite_layout import Layout
-
-WALK = 1_000
-"""Most recent transactions looked at for one entity of a neighbourhood."""
-BUDGET = 5_000
-"""Most transactions looked at for one neighbourhood."""
-MAX_DEPTH = 3
+from graph.walks import Looked, Walk
 
 
 def find_entity(connection: sqlite3.Connection, layout: Layout, entity: str, key: str) -> int | None:
@@ -97,73 +90,6 @@ def recent(connection: sqlite3.Connection, layout: Layout, entity: int, limit: i
     return found
 
 
-@dataclass(slots=True)
-class _Link:
-    transactions: int = 0
-    amount: int = 0
-    first_at: int = 2**63 - 1
-    last_at: int = -(2**63)
-    fraud_known: int = 0
-
-    def add(self, occurred_at: int, amount: int, is_fraud: bool) -> None:
-        self.transactions += 1
-        self.amount += amount
-        self.first_at = min(self.first_at, occurred_at)
-        self.last_at = max(self.last_at, occurred_at)
-        self.fraud_known += is_fraud
-
-
-@dataclass(slots=True)
-class _Walk:
-    """A walk outward from one entity, bounded in nodes and in transactions looked at."""
-
-    limit: int
-    nodes: dict[int, int] = field(default_factory=dict)
-    """Steps from the start, by entity."""
-    links: dict[tuple[int, int], _Link] = field(default_factory=dict)
-    """By user and other entity."""
-    counted: set[tuple[int, int]] = field(default_factory=set)
-    """Transaction and other entity that are in a link already: both ends may be walked."""
-    budget: int = BUDGET
-    truncated: bool = False
-
-    def step(self, connection: sqlite3.Connection, layout: Layout, entity: int) -> list[int]:
-        """Looks at the latest transactions of a node; returns the nodes found."""
-        take = min(WALK, self.budget)
-        rows = connection.execute(
-            "SELECT t.seq, t.occurred_at, t.amount, t.ids, f.seq IS NOT NULL"
-            " FROM (SELECT seq, occurred_at FROM links WHERE entity = ? ORDER BY occurred_at DESC, seq DESC LIMIT ?) l"
-            " JOIN transactions t ON t.seq = l.seq LEFT JOIN frauds f ON f.seq = l.seq"
-            " ORDER BY l.occurred_at DESC, l.seq DESC",
-            (entity, take + 1),
-        ).fetchall()
-        if len(rows) > take:
-            self.truncated = True
-            rows.pop()
-        self.budget -= len(rows)
-        found = []
-        depth = self.nodes[entity] + 1
-        users = layout.linked_slots[0]
-        ids = layout.ids([row[3] for row in rows])
-        linked = ids[:, layout.linked_slots[1:]].tolist()
-        for (seq, occurred_at, amount, _, is_fraud), user, others in zip(
-            rows, ids[:, users].tolist(), linked, strict=True
-        ):
-            for other in others if user == entity else (entity,):
-                if other < 0 or (seq, other) in self.counted:
-                    continue
-                far = other if user == entity else user
-                if far not in self.nodes:
-                    if len(self.nodes) >= self.limit:
-                        self.truncated = True
-                        continue
-                    self.nodes[far] = depth
-                    found.append(far)
-                self.counted.add((seq, other))
-                self.links.setdefault((user, other), _Link()).add(occurred_at, amount, bool(is_fraud))
-        return found
-
-
 def walk(connection: sqlite3.Connection, layout: Layout, entity: int, depth: int, limit: int) -> dict[str, Any]:
     """The subgraph within `depth` steps (1 to 3) of an entity, at most `limit` nodes.
 
@@ -171,33 +97,17 @@ def walk(connection: sqlite3.Connection, layout: Layout, entity: int, depth: int
     transactions, links over those looked at: the most recent by event time, at most `WALK` an entity and
     `BUDGET` in all. `truncated` says whether any of the bounds cut something off.
     """
-    state = _Walk(limit=max(limit, 1))
-    state.nodes[entity] = 0
-    frontier = [entity]
-    for _ in range(min(max(depth, 1), MAX_DEPTH)):
-        found: list[int] = []
-        for node in frontier:
-            if state.budget <= 0:
-                state.truncated = True
-                break
-            found += state.step(connection, layout, node)
-        frontier = found
-    known = describe(connection, layout, state.nodes)
-    name = {id_: f"{node['type']}:{node['key']}" for id_, node in known.items()}
-    return {
-        "nodes": [{"id": name[id_], **known[id_], "depth": steps} for id_, steps in state.nodes.items()],
-        "links": [
-            {
-                "source": name[user],
-                "target": name[other],
-                "relationship": entity_type(known[other]["type"]).aggregate,
-                "transactions": link.transactions,
-                "amount": link.amount,
-                "first_at": link.first_at,
-                "last_at": link.last_at,
-                "fraud_known": link.fraud_known,
-            }
-            for (user, other), link in state.links.items()
-        ],
-        "truncated": state.truncated,
-    }
+
+    def latest(of: int, take: int) -> list[Looked]:
+        rows = connection.execute(
+            "SELECT t.seq, t.occurred_at, t.amount, f.seq IS NOT NULL, t.ids FROM"
+            " (SELECT seq, occurred_at FROM links WHERE entity = ? ORDER BY occurred_at DESC, seq DESC LIMIT ?) l"
+            " JOIN transactions t ON t.seq = l.seq LEFT JOIN frauds f ON f.seq = l.seq"
+            " ORDER BY l.occurred_at DESC, l.seq DESC",
+            (of, take),
+        ).fetchall()
+        linked = layout.ids([row[4] for row in rows])[:, layout.linked_slots].tolist()
+        return [(*row[:3], bool(row[3]), ids) for row, ids in zip(rows, linked, strict=True)]
+
+    found = Walk(limit=max(limit, 1)).go(entity, depth, latest)
+    return found.told(describe(connection, layout, found.nodes))

@@ -228,4 +228,11 @@ def open_store(url: str) -> Store:
         from graph.sqlite_store import SqliteStore
 
         return SqliteStore(url)
-    raise InputError(f"cannot tell what kind of store {url!r} is", hint="use sqlite:///path/to/file.db")
+    if url.startswith(("neo4j:", "neo4j+", "bolt:", "bolt+")):
+        from graph.neo4j_store import Neo4jStore
+
+        return Neo4jStore(url)
+    raise InputError(
+        f"cannot tell what kind of store {url.partition('://')[0]!r} is",
+        hint="use sqlite:///path/to/file.db or neo4j://user@host:7687/neo4j",
+    )

@@ -19,6 +19,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[1] / "var" / "neo4j"
@@ -138,14 +139,15 @@ def _file(home: Path) -> Path:
     return home / "server.json"
 
 
-def _state(home: Path) -> dict | None:
+def _state(home: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(_file(home).read_text())
+        state: dict[str, Any] = json.loads(_file(home).read_text())
     except FileNotFoundError:
         return None
+    return state
 
 
-def _url(state: dict) -> str:
+def _url(state: dict[str, Any]) -> str:
     return f"neo4j://neo4j:{state['password']}@127.0.0.1:{state['bolt']}/neo4j"
 
 

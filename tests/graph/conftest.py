@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from graph.store import Store, open_store
+from tests.neo4j import Neo4j
 
 _numbers = itertools.count()
 
@@ -16,15 +17,16 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / f'store-{next(_numbers)}.db'}"
 
 
-STORES: dict[str, Callable[[Path], str]] = {"sqlite": sqlite_url}
-"""What makes the URL of an empty store, in a folder for the test's files."""
+STORES = ("sqlite", "neo4j")
 
 
 @pytest.fixture(params=STORES)
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes URLs of empty stores."""
-    make = STORES[request.param]
-    return lambda: make(tmp_path)
+    """Makes URLs of empty stores. On Neo4j it is the one database each time: the store before is gone."""
+    if request.param == "sqlite":
+        return lambda: sqlite_url(tmp_path)
+    database: Neo4j = request.getfixturevalue("neo4j_database")
+    return database.empty
 
 
 @pytest.fixture
