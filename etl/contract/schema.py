@@ -15,7 +15,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 from numpy.typing import NDArray
 from pandera.config import ValidationDepth, config_context
-from pandera.errors import SchemaError, SchemaErrors
+from pandera.errors import SchemaError
 
 from etl.cleaning import EARLIEST, MAX_AMOUNT, MAX_TEXT
 from etl.contract.layout import Layout
@@ -91,22 +91,23 @@ def failures(
         TypeError: the values are not those that the schema describes: a fault of Quipu, never of the data.
     """
     frame = pd.DataFrame({name: values[name] for name in schema.columns}, index=pd.RangeIndex(rows), copy=False)
+    _require_columns(schema, frame)
+    for name, column in schema.columns.items():
+        for check in column.checks:
+            # Called one by one, since validate() would also format every failing value into a report nobody reads.
+            failing = ~check(frame[name]).check_output.to_numpy(dtype=np.bool_)
+            if failing.any():
+                yield failing, _REASONS[str(check.name)], column.metadata["sources"]
+
+
+def _require_columns(schema: Schema, frame: pd.DataFrame) -> None:
+    """Checks that the columns are those of the schema, in order and of their types."""
     try:
         # The environment cannot switch validation off, as pandera would allow.
-        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
-            schema.validate(frame, lazy=True, inplace=True)
-    except SchemaErrors as errors:
-        yield from map(_failure, errors.schema_errors)
-
-
-def _failure(error: SchemaError) -> tuple[NDArray[np.bool_], Reason, tuple[str, ...]]:
-    if not isinstance(error.check, pandera.Check) or not isinstance(error.check_output, pd.Series):
-        raise TypeError(f"column {error.schema.name} of the contract cannot be checked: {error}") from error
-    return (
-        ~error.check_output.to_numpy(dtype=np.bool_),
-        _REASONS[str(error.check.name)],
-        error.schema.metadata["sources"],
-    )
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_ONLY):
+            schema.validate(frame.head(0), inplace=True)
+    except SchemaError as error:
+        raise TypeError(f"the values are not those of the contract {schema.name}: {error}") from error
 
 
 def _schema(name: str, columns: Columns) -> Schema:
@@ -118,8 +119,6 @@ def _column(dtype: Any, sources: Sources, checks: Sequence[pandera.Check]) -> pa
 
 
 def _check(reason: Reason, holds: Callable[[pd.Series], pd.Series]) -> pandera.Check:
-    # Which rows fail is read from the check's whole output; pandera's own lists of failures would cost more than
-    # everything else together, so it makes them of one row.
     return pandera.Check(holds, name=reason.value, description=reason.description, ignore_na=False, n_failure_cases=1)
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from etl.cleaning.steps import Step
 from etl.contract.checked import CheckedRows, Clock, Window
 from etl.contract.layout import fit
+from etl.contract.parsing import Values
 from etl.contract.pseudonyms import Pseudonyms
 from etl.contract.reasons import Reason
 from etl.contract.related import AttributeContract, LabelContract
@@ -479,6 +480,21 @@ def test_the_environment_cannot_switch_the_contract_off() -> None:
         cwd=ROOT, env={**os.environ, **switches, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[(1, 'negative_amount', 'amount', '-1')]"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": np.array(["1", "2"], dtype=object)}, {"occurred_at": np.array([1.5, 2.5])}]
+)
+def test_values_that_are_not_those_of_the_contract_are_a_fault_of_quipu(wrong: Row) -> None:
+    from etl.contract.schema import failures, transaction_schema
+
+    how = mapping()
+    schema = transaction_schema(how, fit(how, list(GOOD), "tx.csv"), NOW)
+    values = Values(chunk([GOOD, GOOD]).table)
+    contract(how, list(GOOD))._facts(values, values.time("occurred_at", how.transaction.occurred_at))
+    assert list(failures(schema, values.checked, 2)) == []
+    with pytest.raises(TypeError, match="not those of the contract transaction"):
+        list(failures(schema, values.checked | wrong, 2))
 
 
 def test_pandera_is_loaded_only_when_rows_are_checked() -> None:
