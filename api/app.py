@@ -101,6 +101,8 @@ def create_app(
     handlers.install(app)
     for module in (scoring, labels, decisions, entities, rings, verdicts, health):
         app.include_router(module.router)
+    # Routes are tried in order, and FastAPI's own pages stand first: what is asked most goes before them.
+    app.router.routes.sort(key=lambda route: getattr(route, "path", "") != scoring.PATH)
     _document(app)
     return app
 

@@ -21,13 +21,14 @@ from api.wire import (
     read_transaction,
 )
 
+PATH = "/v1/score"
 router = APIRouter(tags=["scoring"], route_class=RawRoute)
 
 _ERRORS = problems(400, 401, 403, 413, 415, 422, 503)
 
 
 @router.post(
-    "/v1/score",
+    PATH,
     summary="Score one transaction",
     response_model=DecisionOut,
     responses=_ERRORS | problems(409),
