@@ -20,7 +20,7 @@ from etl.mapping import read_mapping
 from etl.reporting.report import LoadReport
 from etl.simulator import World, WorldSettings, simulate, write
 from etl.simulator.mess import DAMAGE, damage
-from etl.simulator.mess_kinds import KINDS, Fate
+from etl.simulator.mess.kinds import KINDS, Fate
 from graph.records import TIMESTAMP
 from graph.sqlite_store import SqliteStore
 from graph.store import Store

@@ -9,13 +9,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.contract.reasons import Reason
-from etl.simulator.broken_lines import break_lines
-from etl.simulator.damage_notes import DAMAGE, Notes
-from etl.simulator.mess_kinds import KINDS, Fate, Kind
-from etl.simulator.mess_spelling import Ints, Rows, Texts
+from etl.simulator.mess.kinds import KINDS, Fate, Kind
+from etl.simulator.mess.notes import Notes
+from etl.simulator.mess.spelling import Ints, Rows, Texts
 from etl.simulator.settings import stream
-
-__all__ = ["DAMAGE", "break_lines", "damage"]
 
 _AGAIN, _RESENT, _CONFLICT = "exact_duplicate", "resent_duplicate", "conflicting_duplicate"
 _COPIES = (_AGAIN, _RESENT, _CONFLICT)

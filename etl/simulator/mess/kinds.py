@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from etl.contract.reasons import Reason
-from etl.simulator.mess_spelling import (
+from etl.simulator.mess.spelling import (
     WITH_CODE,
     WITH_SIGN,
     Fits,
@@ -190,4 +190,4 @@ KINDS = (
     Kind("category_null_like", ("payment_method", "city"), _LOST, constant(*_NO_VALUE, *_NOTHING), weight=2),
     Kind("category_null_like", ("transaction_type",), _LOST, constant(*_NO_VALUE, *_NOTHING), fits=not_refund),
 )  # fmt: skip
-"""Every way to damage a value in its place; rows are damaged as wholes in `etl.simulator.mess`."""
+"""Every way to damage a value in its place; rows are damaged as wholes in `etl.simulator.mess.damaging`."""

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from etl.contract.reasons import Reason
-from etl.simulator.damage_notes import Notes
-from etl.simulator.mess_kinds import Fate
-from etl.simulator.mess_spelling import array
+from etl.simulator.mess.kinds import Fate
+from etl.simulator.mess.notes import Notes
+from etl.simulator.mess.spelling import array
 from etl.simulator.settings import stream
 
 

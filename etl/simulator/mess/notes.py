@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from etl.contract.reasons import Reason
-from etl.simulator.mess_kinds import Fate
-from etl.simulator.mess_spelling import Ints, Texts
+from etl.simulator.mess.kinds import Fate
+from etl.simulator.mess.spelling import Ints, Texts
 
 DAMAGE = pa.schema(
     [
