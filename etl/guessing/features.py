@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from etl import cleaning
+from etl.contract.refunds import contradict_refund
 from etl.guessing.draft import LEFT_OUT, Draft, quoted
 from etl.guessing.profile import Column, money
 from etl.guessing.time_readings import is_clock
@@ -13,6 +15,7 @@ from etl.mapping import CATEGORY_FIELDS, AmountColumn
 
 _BEST_AMOUNTS = {"amount", "amt", "amnt", "monto", "mto", "importe", "imp"}
 _METHOD_WORDS = {"payment", "payments", "pago", "pagos", "pay"}
+_MOSTLY = 0.5
 _MOST_CATEGORIES = 1_000
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 _SIGNS = re.compile(r"[*?\[\]]")
@@ -99,8 +102,26 @@ def find_categories(draft: Draft) -> None:
         doubt = f"{quoted(close)} could be it as well" if close else ""
         if best < 0.65:
             doubt = doubt or "its name only hints at it"
+        if key == "transaction_type" and _told_otherwise(draft, column) > _MOSTLY:
+            draft.transaction.setdefault("categorical", []).append(column.name.text)
+            draft.settle(
+                [column], "categorical", "types, of which none names the refunds",
+                "negative amounts are taken as refunds, but have types that say something else. Where these are no "
+                "refunds, name it transaction_type instead, and such rows go to quarantine",
+            )  # fmt: skip
+            continue
         draft.transaction[key] = column.name.text
         draft.settle([column], key, f"by its name; {column.distinct:,} different values", doubt)
+
+
+def _told_otherwise(draft: Draft, types: Column) -> float:
+    """Of the negative amounts that are taken as refunds, the share whose type says something else."""
+    how = draft.transaction.get("amount")
+    if not isinstance(how, dict) or how.get("negative") != "refund":
+        return 0.0
+    read = cleaning.amounts(draft.columns[how["column"]].array, AmountColumn.model_validate(how))
+    other = contradict_refund(cleaning.categories(types.array))
+    return float(other[read.negative].mean()) if read.negative.any() else 0.0
 
 
 def _wordy(column: Column, most: int) -> bool:

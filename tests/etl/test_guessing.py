@@ -641,6 +641,18 @@ def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(day: str, clock: s
     assert loaded(found, sample).accepted == ROWS
 
 
+@pytest.mark.parametrize(("back", "key"), [("refund", "transaction_type"), ("debit", "categorical")])
+def test_types_that_name_no_refunds_hold_no_negative_amounts_back(back: str, key: str) -> None:
+    columns = handbook(Maker())
+    signs = np.where(np.arange(ROWS) % 40 == 0, -1, 1)
+    columns["TX_AMOUNT"] = [float(v) * int(sign) for v, sign in zip(columns["TX_AMOUNT"], signs, strict=True)]
+    sample = table(columns | {"TX_TYPE": np.where(signs < 0, back, "sale")})
+    found = guess(sample, NOW)
+    assert "TX_TYPE" in found.transaction[key]
+    trial = loaded(found, sample)
+    assert trial.accepted == trial.rows, trial.reasons
+
+
 def test_a_time_of_day_that_cannot_be_read_is_told() -> None:
     columns = handbook(Maker())
     stamps = columns.pop("TX_DATETIME")
