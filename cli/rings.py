@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import JsonOption, StoreOption, emit, out
+from cli.console import ConsoleProgress, JsonOption, StoreOption, emit, out
 from cli.paths import file_to_write
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from graph.ring_records import Ring
     from graph.store import RingStore, Store
 
 app = typer.Typer(help="Find fraud rings, look at them, and judge them.", no_args_is_help=True)
 
 RingArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the ring.", show_default=False)]
+
+_SHOWN = 10
+_KINDS = {"returned": "came back", "gone": "no longer found"}
 
 
 class Status(StrEnum):
@@ -39,6 +44,124 @@ class Said(StrEnum):
 @app.callback()
 def _group() -> None:
     """Find fraud rings, look at them, and judge them."""
+
+
+@app.command()
+def find(
+    at: Annotated[
+        str | None,
+        typer.Option(help="As of this moment; by default when the newest transaction has arrived.", show_default=False),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of model scores, as `quipu backtest` writes them. They must have been made before --at.",
+            show_default=False,
+        ),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for rings as of a moment, by what was known then, and keep what was found.
+
+    Rings keep their ids from one time to the next, and verdicts are never overwritten. Doing it again for the same
+    moment changes nothing.
+
+    Example: quipu rings find --at 2026-03-01 --scores scores.parquet
+    """
+    from cli.times import moment
+    from graph.ring_json import iso, summary
+    from graph.rings.evidence import Evidence
+    from graph.rings.find import find as look
+    from graph.rings.identity import identify
+
+    before = None if at is None else moment(at)
+    known = None if scores is None else _scores(scores)
+    progress = ConsoleProgress()
+    with _opened(store) as (opened, kept):
+        as_of = _newest(opened) + 1 if before is None else before
+        latest = kept.refreshed_at()
+        if latest is not None and latest > as_of:
+            raise _backward(as_of, latest)
+        evidence = Evidence.read(opened, as_of, scores=known, progress=progress)
+        with progress.stage("looking for rings"):
+            found = look(evidence)
+        refresh = identify(found, kept.rings(limit=None), as_of)
+        written = kept.write_refresh(refresh)
+        rings = kept.rings(active=True, limit=None)
+    kinds = [str(event.kind) for event in refresh.events] if written else []
+    result = {
+        "at": iso(as_of),
+        "written": written,
+        "transactions": len(evidence),
+        "events": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "rings": [summary(ring) for ring in rings],
+    }
+    emit(result, as_json=as_json, text=_tell_found)
+
+
+def _tell_found(result: dict[str, Any]) -> None:
+    for ring in result["rings"][:_SHOWN]:
+        _lines(ring)
+    if len(result["rings"]) > _SHOWN:
+        out.print(f"… and {len(result['rings']) - _SHOWN:,} more: quipu rings list --limit {len(result['rings'])}")
+    count = len(result["rings"])
+    told = f"{count:,} ring{'' if count == 1 else 's'} as of {_minute(result['at'])} UTC"
+    out.print(f"{told}, in {result['transactions']:,} transactions")
+    if not result["written"]:
+        out.print("rings as of that moment were kept already; nothing has changed")
+    elif result["events"]:
+        out.print(", ".join(f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in result["events"].items()))
+
+
+def _backward(as_of: int, latest: int) -> Exception:
+    from graph.errors import InputError
+    from graph.ring_json import iso
+
+    return InputError(
+        f"--at {iso(as_of)} is before the latest refresh, which was as of {iso(latest)}",
+        hint="a refresh goes forward in time: leave --at out, or name a later moment",
+    )
+
+
+def _newest(store: "Store") -> int:
+    """When the newest transaction had occurred and arrived, microseconds UTC.
+
+    Raises:
+        NotEnoughData: there is none.
+    """
+    from graph.errors import NotEnoughData
+
+    newest = [int(max(c.occurred_at.max(), c.arrived_at.max())) for c in store.transaction_changes()]
+    if not newest:
+        raise NotEnoughData("the store has no transactions to look for rings in", hint="load some: quipu ingest")
+    return max(newest)
+
+
+def _scores(path: Path) -> "pa.Table":
+    """The columns that matter of a file of scores.
+
+    Raises:
+        InputError: it cannot be read, or lacks one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from graph.errors import InputError
+
+    try:
+        there = set(pq.read_schema(path).names)
+        lacking = {"transaction_id", "probability"} - there
+        if lacking:
+            hint = "quipu backtest writes such a file"
+            raise InputError(f"--scores: {path} has no column {', '.join(sorted(lacking))}", hint=hint)
+        table = pq.read_table(path, columns=[c for c in ("transaction_id", "probability", "band") if c in there])
+        types = {"transaction_id": pa.string(), "probability": pa.float64(), "band": pa.string()}
+        return table.cast(pa.schema([(name, types[name]) for name in table.column_names]))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"--scores: {path} cannot be read as Parquet: {error}", hint="quipu backtest writes such a file"
+        ) from error
 
 
 @app.command("list")

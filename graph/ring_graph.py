@@ -55,7 +55,7 @@ def ring_graph(store: Store, ring: Ring) -> dict[str, Any]:
     Returns:
         `nodes`: `id` (type:key), `type`, `key`, `band` (the worst of its transactions' in the ring), `since`, and sums
         over its transactions in the ring. `links`: `source` (a user), `target`, `relationship`, and sums likewise. Sums
-        are `transactions`, `amount` (units of the currency), `fraud_known` (as known now), `first_at`, `last_at`
+        are `transactions`, `amount` (units of the currency), `fraud_known` (as known then), `first_at`, `last_at`
         (ISO 8601, UTC). Plain JSON values.
     """
     return _graph(ring, ring_transactions(store, ring))

@@ -33,7 +33,6 @@
         width: "data(size)", height: "data(size)", "border-width": 1, "border-color": "#1b2430",
         "font-size": 12, color: "#1b2430", "text-wrap": "wrap", "text-valign": "bottom", "text-margin-y": 4,
         "text-background-color": "#fff", "text-background-opacity": 0.85, "text-background-padding": 1,
-        "min-zoomed-font-size": 6,
       } },
       { selector: "node.fraud", style: { "border-width": 4 } },
       { selector: "edge", style: {
@@ -42,6 +41,7 @@
         "text-background-opacity": 0.9, "text-background-padding": 1, "min-zoomed-font-size": 7,
       } },
       { selector: "edge.fraud", style: { "line-color": "#1b2430", "line-style": "dashed" } },
+      { selector: "edge.near", style: { "min-zoomed-font-size": 0 } },
       { selector: "edge.wordless", style: { label: "" } },
       { selector: ".faded", style: { opacity: 0.15 } },
       { selector: ".later", style: { display: "none" } },
@@ -49,7 +49,7 @@
     ],
     layout: {
       name: "cose", animate: false, randomize: false, fit: true, padding: 40, nodeDimensionsIncludeLabels: true,
-      idealEdgeLength: () => 120, nodeRepulsion: () => 60000, nodeOverlap: 20, gravity: 0.3, numIter: 1500,
+      idealEdgeLength: () => 90, nodeRepulsion: () => 40000, nodeOverlap: 20, gravity: 0.3, numIter: 1500,
     },
     minZoom: 0.08, maxZoom: 4, selectionType: "single", autounselectify: false, boxSelectionEnabled: false,
   });
@@ -61,13 +61,14 @@
 
   const show = (element) => {
     rows.forEach((row) => row.classList.remove("is-chosen"));
-    cy.elements().removeClass("faded");
+    cy.elements().removeClass("faded near");
     if (!element) {
       chosen.replaceChildren(...nothing.map((n) => n.cloneNode(true)));
       return;
     }
     const near = element.isNode() ? element.closedNeighborhood() : element.union(element.connectedNodes());
     cy.elements().difference(near).addClass("faded");
+    near.edges().addClass("near");
     chosen.replaceChildren(...element.data("text").map((line) => {
       const p = document.createElement("p");
       p.textContent = line;
@@ -82,6 +83,18 @@
     cy.getElementById(id).select();
     document.querySelector(".picture").scrollIntoView({ block: "start" });
   }));
+
+  // Names stay readable when a large ring is seen whole; times on links appear where there is room for them.
+  let size = 12;
+  const letters = () => {
+    const wanted = Math.round(Math.min(Math.max(11 / cy.zoom(), 10), 26));
+    if (wanted !== size) {
+      size = wanted;
+      cy.style().selector("node, edge.near").style("font-size", size).update();
+    }
+  };
+  cy.on("zoom", letters);
+  letters();
 
   const fit = () => cy.fit(cy.elements(":visible"), 30);
   const zoom = (factor) => cy.zoom({

@@ -21,8 +21,8 @@ def ring_transactions(store: Store, ring: Ring) -> list[dict[str, Any]]:
         ring: the ring.
 
     Returns:
-        As of `Store.recent_transactions`, with `over`: the (type, key) of the members that each went over. A user's
-        latest `MOST` are looked at; `is_fraud` and `band` are as known now.
+        As of `Store.recent_transactions`, with `over`: the (type, key) of the members that each went over, and
+        `is_fraud` as known at that refresh. A user's latest `MOST` are looked at; `band` is as known now.
     """
     spans: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
     for link in ring.links:
@@ -37,4 +37,9 @@ def ring_transactions(store: Store, ring: Ring) -> list[dict[str, Any]]:
             over = [end for end in ends if linked[end][0] <= at <= linked[end][1]]
             if over:
                 found.append({**transaction, "over": over})
+    labels = store.labels_of([transaction["transaction_id"] for transaction in found])
+    for transaction in found:
+        history = labels.get(transaction["transaction_id"], ())
+        known = [(known_at, is_fraud) for known_at, is_fraud, _ in history if known_at < ring.refreshed_at]
+        transaction["is_fraud"] = max(known)[1] if known else None
     return sorted(found, key=lambda t: (t["occurred_at"], t["transaction_id"]))

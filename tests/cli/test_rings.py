@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from graph.records import LABEL_COLUMNS, GraphSchema, transaction_columns
 from graph.ring_records import RingStatus
 from graph.store import Store, open_store, rings_of
 from tests.cli.conftest import Quipu
@@ -120,3 +123,79 @@ def test_wrong_use(quipu: Quipu, world: Store, tmp_path: Path) -> None:
         assert quipu("rings", *arguments).status == 2
     assert "is a folder" in quipu("rings", "show", RING_ID, "--html", tmp_path).complaint()
     assert json.loads(quipu("rings", "list", "--json").out)["rings"][0]["status"] == "new"
+
+
+DAY = 86_400_000_000
+BEGIN = 1_740_000_000_000_000
+
+
+@pytest.fixture
+def phones(tmp_path: Path) -> Store:
+    """Four accounts on one phone, opened and used within hours, two of them known for fraud; and everyday users."""
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    schema = GraphSchema(("user", "device"))
+    store.extend_schema(schema)
+    columns = transaction_columns(schema)
+    rows = [(f"e{u}-{i}", f"e{u}", f"own{u}", BEGIN + i * DAY + u) for u in range(40) for i in range(10)]
+    rows += [
+        (f"r{u}-{i}", f"r{u}", "phone", BEGIN + 5 * DAY + (4 * i + u) * 600_000_000) for u in range(4) for i in (1, 2)
+    ]
+    by_name = dict(
+        zip(("transaction_id", "entity:user", "entity:device", "occurred_at"), zip(*rows, strict=True), strict=True)
+    )
+    by_name |= {"arrived_at": by_name["occurred_at"], "amount": [5_000] * len(rows), "currency": ["PEN"] * len(rows)}
+    store.upsert_transactions(pa.table([pa.array(by_name[f.name], f.type) for f in columns], columns))
+    fraud = [f"r{u}-{i}" for u in (0, 1) for i in (1, 2)]
+    labels = [{"transaction_id": t, "is_fraud": True, "known_at": BEGIN + 6 * DAY, "source": "bank"} for t in fraud]
+    store.upsert_labels(pa.Table.from_pylist(labels, LABEL_COLUMNS))
+    store.close()
+    return store
+
+
+def test_find_keeps_what_it_finds_and_the_id(quipu: Quipu, phones: Store) -> None:
+    early = quipu("rings", "find", "--at", "2025-02-22", "--json").json()
+    assert early["rings"] == []
+    first = quipu("rings", "find", "--at", "2025-02-27", "--json").json()
+    assert (first["at"], first["written"], first["events"]) == ("2025-02-27T00:00:00Z", True, {"found": 1})
+    (found,) = first["rings"]
+    assert (found["users"], found["transactions"], found["fraud_known"]) == (4, 8, 4)
+    shown = quipu("rings", "show", found["ring_id"], "--json").json()
+    assert [member["key"] for member in shown["members"]] == ["r0", "r1", "r2", "r3", "phone"]
+    assert shown["reasons"]
+    again = quipu("rings", "find", "--at", "2025-02-27", "--json").json()
+    assert (again["written"], again["rings"]) == (False, first["rings"])
+    quipu("rings", "verdict", found["ring_id"], "confirmed")
+    later = quipu("rings", "find", "--json").json()
+    assert later["at"] > first["at"]
+    assert [(r["ring_id"], r["status"]) for r in later["rings"]] == [(found["ring_id"], "confirmed")]
+    assert "nothing has changed" in quipu("rings", "find").out
+
+
+def test_find_takes_scores(quipu: Quipu, phones: Store, tmp_path: Path) -> None:
+    ids = [f"r{u}-{i}" for u in range(4) for i in (1, 2)]
+    scores = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"transaction_id": ids, "probability": [0.97] * 8, "band": ["block"] * 8}), scores)
+    without = quipu("rings", "find", "--at", "2025-02-26", "--json").json()["rings"]
+    (found,) = quipu("rings", "find", "--at", "2025-02-27", "--scores", scores, "--json").json()["rings"]
+    assert found["score"] > max((ring["score"] for ring in without), default=0)
+    shown = quipu("rings", "show", found["ring_id"], "--json").json()
+    assert {member["band"] for member in shown["members"]} == {"block"}
+
+
+def test_find_refuses_what_it_cannot_use(quipu: Quipu, phones: Store, tmp_path: Path) -> None:
+    quipu("rings", "find", "--at", "2025-02-27")
+    assert "before the latest refresh" in quipu("rings", "find", "--at", "2025-02-26").complaint()
+    assert "is not a time" in quipu("rings", "find", "--at", "soon").complaint()
+    broken = tmp_path / "scores.parquet"
+    for content in (b"", b"no parquet"):
+        broken.write_bytes(content)
+        assert "cannot be read as Parquet" in quipu("rings", "find", "--scores", broken).complaint()
+    assert "cannot be read" in quipu("rings", "find", "--scores", tmp_path / "nope.parquet").complaint()
+    pq.write_table(pa.table({"transaction_id": ["t"]}), broken)
+    assert "has no column probability" in quipu("rings", "find", "--scores", broken).complaint()
+
+
+def test_find_in_an_empty_store(quipu: Quipu) -> None:
+    assert "no transactions" in quipu("rings", "find").complaint()
+    assert "not been looked for yet" in quipu("rings", "list").out
+    assert quipu("rings", "find", "--at", "2025-02-27", "--json").json()["rings"] == []
