@@ -130,10 +130,11 @@ class ColumnsCache:
     """Takes columns apart again only when some were added."""
 
     def __init__(self) -> None:
-        self._columns: Columns | None = None
+        self.newest: Columns | None = None
+        """What was last taken apart; None before the first time."""
 
     def of(self, state: State) -> Columns:
-        columns = self._columns
+        columns = self.newest
         if columns is None or columns.names != state.columns:
-            columns = self._columns = Columns.of(state.columns)
+            columns = self.newest = Columns.of(state.columns)
         return columns

@@ -72,12 +72,16 @@ class Neo4jStore:
         return self._database.write(work)
 
     def upsert_transactions(self, batch: pa.Table) -> NDArray[np.int8]:
-        ready_for = self.schema()
-        ready = TransactionBatch.of(batch, ready_for)  # before the lock is taken, which others wait for
+        ready_for = self._columns.newest or self._now()[1]
+        try:
+            ready = TransactionBatch.of(batch, ready_for.schema)  # before the lock is taken, which others wait for
+        except InputError:  # perhaps another process has extended the schema
+            ready_for = self._now()[1]
+            ready = TransactionBatch.of(batch, ready_for.schema)
 
         def work(tx: neo4j.ManagedTransaction, state: State) -> NDArray[np.int8]:
             columns = self._columns.of(state)
-            mine = ready if columns.schema == ready_for else TransactionBatch.of(batch, columns.schema)
+            mine = ready if columns is ready_for else TransactionBatch.of(batch, columns.schema)
             return write_transactions(tx, state, columns, self._keys, mine)
 
         return self._database.write(work)

@@ -18,7 +18,7 @@ from graph.store import Outcome, Store, open_store
 
 SPAWN = multiprocessing.get_context("spawn")
 SCHEMA = GraphSchema(("user", "device"))
-DEADLINE = 60
+DEADLINE = 180
 
 
 def batch(first: int, n: int) -> pa.Table:
