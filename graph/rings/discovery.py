@@ -123,5 +123,6 @@ def _at_hubs(
         fresh = sorted(group - taken)
         if len(fresh) >= settings.hub_least:
             taken |= group
-            joined[fresh] = int(part.max()) + 1 + number
+            # Two who share something closer come together.
+            joined[np.isin(part, part[fresh])] = int(part.max()) + 1 + number
     return joined

@@ -35,7 +35,7 @@ class Evidence:
         schema: of the store.
         seq: int64[n], the transactions' sequence numbers.
         occurred_at, amount: int64[n], microseconds UTC and hundredths.
-        ids: int32[n, len(schema.entities)], -1 is missing.
+        ids: int32[n, len(schema.entities)], -1 is missing. They count in order of type and key, other than the store's.
         probability: float64[n] of fraud, NaN where nobody scored it.
         band: int8[n], position in `BANDS`, -1 where nobody decided.
         label: int8[n], 1 fraud, 0 genuine, -1 where nothing was known before `at`.
@@ -87,7 +87,11 @@ class Evidence:
         seq, occurred_at, amount, ids, probability, band = (
             np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__
         )
-        order = np.lexsort((seq, occurred_at))
+        label = _labels(store, at, seq)
+        names, rank = _names(store)
+        ids = np.where(ids < 0, np.int32(-1), rank[ids])
+        # By content alone, so that sums don't depend on the order in which a store got its rows.
+        order = np.lexsort((seq, label, np.nan_to_num(probability, nan=-1.0), amount, *ids.T[::-1], occurred_at))
         return cls(
             at,
             schema,
@@ -97,8 +101,8 @@ class Evidence:
             np.ascontiguousarray(ids[order]),
             probability[order],
             band[order],
-            _labels(store, at, seq, order),
-            _names(store),
+            label[order],
+            names,
         )
 
 
@@ -153,7 +157,7 @@ def _watched(store: Store, with_ids: bool, progress: Progress) -> Iterator[Trans
             advance(len(chunk.seq))
 
 
-def _labels(store: Store, at: int, seq: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int8]:
+def _labels(store: Store, at: int, seq: NDArray[np.int64]) -> NDArray[np.int8]:
     """What was known of each row before `at`: the label that became known last (of equals, that written last)."""
     label = np.full(int(seq.max(initial=0)) + 1, UNKNOWN, np.int8)
     latest = np.full(len(label), np.iinfo(np.int64).min)
@@ -164,13 +168,19 @@ def _labels(store: Store, at: int, seq: NDArray[np.int64], order: NDArray[np.int
         kept, row, known_at = (part[known_at >= latest[row]] for part in (kept, row, known_at))
         label[row] = chunk.is_fraud[kept]
         latest[row] = known_at
-    result: NDArray[np.int8] = label[seq[order]]
+    result: NDArray[np.int8] = label[seq]
     return result
 
 
-def _names(store: Store) -> Names:
+def _names(store: Store) -> tuple[Names, NDArray[np.int32]]:
+    """All names, numbered by type and key, and the number here of each of the store's integer ids."""
     kinds, keys = [np.empty(0, np.int16)], []
     for chunk in store.entity_keys():
         kinds.append(chunk.kinds)
         keys += chunk.keys
-    return Names(np.concatenate(kinds), keys)
+    kind = np.concatenate(kinds)
+    order = np.lexsort((np.array(keys, object).astype(str), kind))
+    # One more, so that a missing id has something to look up.
+    rank = np.zeros(len(order) + 1, np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return Names(kind[order], [keys[number] for number in order.tolist()]), rank

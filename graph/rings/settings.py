@@ -12,7 +12,7 @@ class RingSettings:
         lookback_days: only transactions of so many days before the refresh count.
         risky: risk from which on a transaction marks a time at which a hub is worth looking at.
         hub_users: users from which on an entity is a hub, unless at least `mostly` of them did something risky. A hub
-            counts only within spells of risky transactions, and never joins what closer links hold together.
+            counts only within spells of risky transactions, and only for those whom nothing closer links.
         mostly: see `hub_users`.
         spell_days: risky transactions on a hub further apart than this belong to different spells.
         share: share of an entity's users that must be suspicious for it to link them.
@@ -24,14 +24,14 @@ class RingSettings:
     """
 
     members: int = 3
-    lookback_days: int = 120
-    risky: float = 0.15
-    hub_users: int = 12
-    mostly: float = 0.5
+    lookback_days: int = 45
+    risky: float = 0.2
+    hub_users: int = 10
+    mostly: float = 0.4
     spell_days: float = 14.0
-    share: float = 0.3
+    share: float = 0.4
     hub_share: float = 0.12
-    hub_least: int = 5
+    hub_least: int = 4
     accept: float = 0.5
-    hub_accept: float = 0.4
+    hub_accept: float = 0.3
     rounds: int = 3
