@@ -14,6 +14,16 @@ class ReasonOut(BaseModel):
     evidence: dict[str, Any]
 
 
+class TouchedRingOut(BaseModel):
+    """The active ring that a transaction touches: `through` says by which of its entities."""
+
+    ring_id: str
+    status: Literal["new", "watched", "confirmed"]
+    score: float = Field(ge=0, le=1)
+    members: int
+    through: list[Literal["user", "device", "ip"]]
+
+
 class DecisionOut(BaseModel):
     """The decision on one transaction."""
 
@@ -22,7 +32,7 @@ class DecisionOut(BaseModel):
     band: Literal["approve", "review", "block"]
     reasons: list[ReasonOut] = Field(description="Strongest first.")
     neighbourhood: dict[str, Any] = Field(description="Nodes seen by kind; `truncated` where a cap cut the walk.")
-    ring: dict[str, Any] | None
+    ring: TouchedRingOut | None
     links: dict[str, str]
     model_version: str
     graph_as_of: datetime | None = Field(description="The newest event in the graph when this was decided.")

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from api import facts
+from api.active_rings import ActiveRings
 from api.crowd import Crowd
 from api.drain import Drainer, StoreHealth
 from api.metrics import Meters
@@ -127,6 +128,7 @@ class Engine:
     ) -> None:
         self.scorer = scorer
         self.index = index
+        self.rings = ActiveRings()
         self._store = store
         self._spool = spool
         self._journal = journal
@@ -344,7 +346,7 @@ class Engine:
             "band": answer.band,
             "reasons": answer.reasons,
             "neighbourhood": answer.neighbourhood,
-            "ring": None,
+            "ring": self.rings.of(pending.submission.entities),
             "links": {"self": f"/v1/decisions/{quote(transaction_id, safe='')}"},
             "model_version": self.scorer.model_version,
             "graph_as_of": EPOCH + timedelta(microseconds=graph_as_of) if graph_as_of else None,

@@ -126,6 +126,7 @@ class Service:
             queue_max=settings.queue_max,
         )
         self.meters.model.labels(scorer.model_version).set(1)
+        engine.rings.refresh(store)
         self._drainer.start()
         self._engine = engine
         self._measure()
@@ -278,6 +279,7 @@ class Service:
                 if mark != seen:
                     engine.call(engine.catch_up).result()
                     seen = mark
+                engine.rings.refresh(self.store)
                 self.meters.index_synced.set_to_current_time()
                 if time.monotonic() >= snapshot_at:
                     if self._lease.take():

@@ -71,6 +71,7 @@ def _judge(service: Service, verdict: Verdict) -> dict[str, Any]:
     labels = _new_labels(labels_of(service.store, known_ring(store, verdict.ring_id), verdict))
     counts = service.keep_labels(labels) if labels else LabelCounts()
     ring = store.write_verdict(verdict)
+    service.engine.rings.refresh(service.store)
     return {"ring": told(store, ring), "labels": counts}
 
 

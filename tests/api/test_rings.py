@@ -1,11 +1,12 @@
 """Rings over HTTP: lists, one in full, its picture, and verdicts that the next score knows of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 
-from api.answers import RingGraphOut, RingOut, RingsOut, VerdictOut
+from api.answers import DecisionOut, RingGraphOut, RingOut, RingsOut, VerdictOut
 from api.keys import KeyFile
 from graph.ring_records import Refresh, Ring, RingEvent, RingEventKind, RingLink, RingMember, RingReason, RingStatus
 from graph.store import open_store, rings_of
@@ -193,3 +194,27 @@ def test_rings_need_the_scope(shared: Running, kept: list[Ring]) -> None:
     body = b'{"verdict": "confirmed"}'
     assert shared.request("POST", "/v1/rings/ring_1/verdict", body, headers).status == 403
     assert shared.request("GET", "/v1/rings", headers={}).status == 401
+
+
+def test_a_decision_names_the_ring_it_touches(
+    shared: Running, kept: list[Ring], transaction: Callable[..., dict[str, Any]]
+) -> None:
+    numbers = count()
+
+    def decide(**entities: Any) -> DecisionOut:
+        answer = shared.post("/v1/score", transaction(f"ring-{next(numbers)}", ip=..., restaurant_id=..., **entities))
+        assert answer.status == 200, answer.body
+        return DecisionOut.model_validate_json(answer.body)
+
+    user, device = kept[1].members[0].key, kept[1].links[0].key
+    shared.until(lambda: decide(user_id=user).ring is not None)  # the service looks every half second
+    touched = decide(user_id=user, device_id=device).ring
+    assert touched is not None
+    assert (touched.ring_id, touched.status, touched.score) == ("ring_1", "new", kept[1].score)
+    assert (touched.members, touched.through) == (len(kept[1].members), ["user", "device"])
+    by_device = decide(user_id="ring-nobody", device_id=device).ring
+    assert by_device is not None
+    assert by_device.through == ["device"]
+    assert decide(user_id="ring-nobody", device_id=...).ring is None
+    shared.post("/v1/rings/ring_1/verdict", {"verdict": "dismissed"})
+    assert decide(user_id=user).ring is None
