@@ -172,7 +172,7 @@ def test_quarantine_list_show_retry(folder: Path) -> None:
         (["ingest", "wrong.yaml"], MappingError, "tx.csv has no column 'amuont'"),
         (["ingest", "typo.yaml"], MappingError, "did you mean 'transaction'?"),
         (["ingest", "strict.yaml"], LimitExceeded, "1 of 4 transactions (25.0%) cannot be loaded"),
-        (["ingest", "mapping.yaml", "--store", "oracle://x"], InputError, "oracle://x"),
+        (["ingest", "mapping.yaml", "--store", "oracle://x"], InputError, "what kind of store 'oracle' is"),
         (["quarantine", "show", "nothing"], NotFound, "no row in quarantine"),
         (["quarantine", "list", "--reason", "ugly"], InputError, "there is no reason 'ugly'"),
     ],
