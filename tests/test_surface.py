@@ -106,8 +106,8 @@ def test_every_setting_is_described() -> None:
 def test_pages_name_only_what_exists(page: Path) -> None:
     text = page.read_text()
     wrong = [f"{line}: {problem}" for line in command_lines(text) if (problem := misuse(line))]
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    wrong += [f"make {target}" for target in re.findall(r"`make ([a-z]+)", text) if target not in targets]
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+    wrong += [f"make {target}" for target in re.findall(r"`make ([a-z0-9-]+)", text) if target not in targets]
     variables = {f"QUIPU_{name.upper()}" for name in Settings.model_fields}
     wrong += [name for name in re.findall(r"\bQUIPU_[A-Z_]+\b", text) if name not in variables]
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
