@@ -111,13 +111,15 @@ def _at_hubs(
     for entity, user in zip(met.entity[met.place[far]].tolist(), met.user[far].tolist(), strict=True):
         hubs.setdefault(entity, set()).add(user)
     # Two hubs that mostly the same users were at are one: a restaurant and its network.
+    cores: list[set[int]] = []
     merged: list[set[int]] = []
     for users in sorted(hubs.values(), key=lambda users: (-len(users), min(users))):
-        same = next((group for group in merged if 2 * len(users & group) >= len(users)), None)
+        same = next((number for number, core in enumerate(cores) if 2 * len(users & core) >= len(users)), None)
         if same is None:
+            cores.append(users)
             merged.append(set(users))
         else:
-            same |= users
+            merged[same] |= users
     joined, taken = part.copy(), set[int]()
     for number, group in enumerate(merged):
         fresh = sorted(group - taken)

@@ -9,6 +9,9 @@ from graph.records import DAY
 from graph.rings.evidence import Evidence
 from graph.rings.settings import RingSettings
 
+_CROWD = 5
+"""An entity with so many times the users of a hub is one, whatever they did there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meetings:
@@ -80,7 +83,8 @@ def _places(
     row = row[np.argsort(entity[row], kind="stable")]
     users, risky_users = _users(evidence, entity, row, risk, settings.risky)
     row = row[(users[entity[row]] > 1) & (risky_users[entity[row]] > 0)]
-    crowded = (users >= settings.hub_users) & (risky_users < settings.mostly * users)
+    many = users >= settings.hub_users
+    crowded = many & ((risky_users < settings.mostly * users) | (users >= _CROWD * settings.hub_users))
     hub = crowded[entity[row]]
     at, when, hot = entity[row], evidence.occurred_at[row], np.flatnonzero(risk[row] >= settings.risky)
     if not len(hot):
