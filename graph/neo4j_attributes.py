@@ -6,9 +6,9 @@ import neo4j
 import numpy as np
 
 from graph.attributes import Attributes, as_text
+from graph.layout import UNKNOWN
 from graph.neo4j_keys import KeyIds, pattern
 from graph.neo4j_state import Columns, State
-from graph.sqlite_layout import UNKNOWN
 
 OWN_PROPERTIES = frozenset(
     ["id", "long_id", "number", "attributes", "transactions", "first_at", "last_at", "amount", "fraud_known"]

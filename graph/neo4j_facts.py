@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from graph.batches import TransactionBatch
 from graph.contents import Content, first_of, judge
+from graph.layout import UNKNOWN
 from graph.neo4j_decisions import adopt_decisions
 from graph.neo4j_keys import KeyIds
 from graph.neo4j_labels import adopt_waiting
@@ -15,7 +16,6 @@ from graph.neo4j_names import TRANSACTION, bounded, quoted
 from graph.neo4j_state import Columns, State
 from graph.neo4j_sums import add_transactions, collect
 from graph.neo4j_times import from_epoch, micros, split
-from graph.sqlite_layout import UNKNOWN
 from graph.store import Outcome
 
 OWN_PROPERTIES = frozenset(

@@ -6,9 +6,9 @@ import neo4j
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.layout import UNKNOWN
 from graph.neo4j_names import CATEGORY, bounded, quoted
 from graph.neo4j_state import Columns, State
-from graph.sqlite_layout import UNKNOWN
 
 _CACHED_KEYS = 250_000
 

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import neo4j
-import numpy as np
 
 from graph.errors import StoreError
+from graph.layout import Layout
 from graph.neo4j_names import STORE, types_of
 from graph.records import USER, EntityType, GraphSchema
-from graph.sqlite_layout import Layout
 
 CREATE = (
     f"MERGE (s:{STORE} {{name: 'store'}}) ON CREATE SET s.columns = ['entity:{USER}'],"
@@ -94,15 +93,9 @@ class Columns:
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "Columns":
         """Takes the columns of a state apart."""
-        by_role: dict[str, list[tuple[int, str]]] = {"entity": [], "category": [], "numeric": []}
-        for number, text in enumerate(names):
-            role, _, name = text.partition(":")
-            by_role[role].append((number, name))
-        schema = GraphSchema(*(tuple(name for _, name in columns) for columns in by_role.values()))
-        kinds = tuple(number for number, _ in by_role["entity"] + by_role["category"])
-        slot = {kind: i for i, kind in enumerate(sorted(kinds))}
-        layout = Layout(schema, kinds, np.array([slot[kind] for kind in kinds], dtype=np.int64), len(names) - 1)
-        return cls(names, layout, types_of(schema.entities))
+        parts = (text.partition(":") for text in names)
+        layout = Layout.of((number, role, name) for number, (role, _, name) in enumerate(parts))
+        return cls(names, layout, types_of(layout.schema.entities))
 
     @property
     def schema(self) -> GraphSchema:

@@ -12,9 +12,10 @@ from graph.attributes import as_text, given_attributes
 from graph.batches import TransactionBatch
 from graph.contents import Content, first_of, judge
 from graph.errors import InputError
+from graph.layout import UNKNOWN, Layout
 from graph.sqlite_database import select_in
 from graph.sqlite_labels import adopt_waiting
-from graph.sqlite_layout import UNKNOWN, KeyIds, Layout
+from graph.sqlite_layout import KeyIds
 from graph.store import Outcome
 
 

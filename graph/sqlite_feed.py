@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.layout import Layout
 from graph.sqlite_database import Database
-from graph.sqlite_layout import Layout, LayoutCache
+from graph.sqlite_layout import LayoutCache
 from graph.store import EntityKeys, LabelChanges, TransactionChanges, Watermark
 
 _BLOCK = 1_024

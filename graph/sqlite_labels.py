@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.batches import LabelBatch
+from graph.layout import Layout
 from graph.sqlite_database import select_in
-from graph.sqlite_layout import Layout
 from graph.store import Outcome
 
 History = dict[tuple[int, str], bool]

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from graph.layout import Layout
 from graph.sqlite_database import select_in
-from graph.sqlite_layout import Layout
 from graph.walks import Looked, Walk
 
 

@@ -28,6 +28,8 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 BOLT, HTTP = 7687, 7474
 _OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent", "java.lang")
+_started: dict[int, subprocess.Popen[bytes]] = {}
+"""The servers that this process has started, by their number: it is told when they end."""
 
 
 class LocalServerError(Exception):
@@ -91,6 +93,7 @@ def start(home: Path = HOME, *, bolt: int = BOLT, http: int = HTTP, heap: str = 
              "org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={home / 'conf'}"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
+    _started[process.pid] = process
     state = {"pid": process.pid, "bolt": bolt, "http": http, "password": password}
     _write_private(_file(home), json.dumps(state))
     deadline = time.monotonic() + START_SECONDS
@@ -180,9 +183,8 @@ def _answers(port: int) -> bool:
 
 
 def _alive(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:  # our own child, ended
-            return False
+    if (child := _started.get(pid)) is not None:
+        return child.poll() is None
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
