@@ -98,7 +98,7 @@ def test_a_command_without_its_arguments_tells_its_usage(quipu: Quipu, command: 
         ("train --store sqlite:///binary.db", "binary.db is not a SQLite database"),
         ("train --store sqlite://", "names no SQLite file"),
         ("train --store=", "'--store'"),
-        ("train --store mysql://host/db", "what kind of store 'mysql://host/db' is"),
+        ("train --store mysql://host/db", "what kind of store 'mysql' is"),
         ("backtest --out s.parquet", "Missing option '--train-until'"),
         ("backtest --train-until 2024-01-01", "Missing option '--out'"),
         ("backtest --train-until soon --out s.parquet", "'soon' is not a time"),
