@@ -219,7 +219,7 @@ def test_choosing_a_member_and_a_link(open_page: Any) -> None:
     tab.get_by_role("button", name=HOSTILE).click()
     assert chosen.inner_text().split("\n")[0] == f"user {HOSTILE}"
     assert "1 transaction in the ring, 77.00 in all" in chosen.inner_text()
-    assert tab.evaluate("ring.elements('.faded').length") == 8  # all but the user, two links and their ends
+    wait_until(tab, "ring.elements('.faded').length === 8")  # all but the user, two links and their ends
     assert tab.locator("tr.is-chosen").count() == 1
     box = tab.locator("#graph").bounding_box()
     assert box["y"] >= 0  # the picture came into view
@@ -232,7 +232,7 @@ def test_choosing_a_member_and_a_link(open_page: Any) -> None:
     tab.mouse.click(box["x"] + 3, box["y"] + 3)
     wait_until(tab, "ring.$(':selected').empty()")
     assert chosen.inner_text().startswith("Choose a member or a link")
-    assert tab.evaluate("ring.elements('.faded').length") == 0
+    wait_until(tab, "ring.elements('.faded').length === 0")
 
 
 def test_how_it_grew_and_the_buttons(open_page: Any) -> None:
