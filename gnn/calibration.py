@@ -5,7 +5,7 @@ strictly rising in every score that has weight, so two transactions that the mod
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numba
@@ -71,12 +71,6 @@ class Blend:
         out = np.empty(len(table))
         _blend(table, np.array(self.weights), self.bias, out)
         return out
-
-    def with_rate(self, fitted: float, actual: float) -> "Blend":
-        """The blend for a population whose share of fraud is `actual`, when it was fitted where it was `fitted`."""
-        if not (0 < fitted < 1 and 0 < actual < 1):
-            raise ValueError("shares of fraud lie between 0 and 1")
-        return replace(self, bias=self.bias + _log_odds(actual) - _log_odds(fitted))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `from_dict` gives the blend back to the last bit."""
@@ -152,10 +146,6 @@ def _prior_weights(inputs: tuple[str, ...], spread: NDArray[np.float64]) -> NDAr
     if models == 0:
         return 1.0 / spread
     return np.array([1.0 / models if name in _LOGITS else 0.0 for name in inputs])
-
-
-def _log_odds(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

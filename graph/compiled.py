@@ -1,6 +1,7 @@
 """How the hot functions are compiled, and where what was compiled is kept."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,7 +39,9 @@ def _keep_compiled_code() -> None:
         return
     with suppress(OSError):  # where nothing can be kept, each process compiles for itself
         folder.mkdir(parents=True)
-        older = sorted((p for p in folder.parent.iterdir() if len(p.name) == len(folder.name)), key=os.path.getmtime)
+        # The parent may be somebody's own folder: what doesn't have such a name isn't ours.
+        ours = (p for p in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", p.name))
+        older = sorted(ours, key=os.path.getmtime)
         for path in older[:-_KEPT]:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from graph.progress import Silent
+from tests.browser import browser  # noqa: F401 (fixture)
 from tests.neo4j import neo4j_database, neo4j_server_url  # noqa: F401 (fixtures)
 from tests.postgres import postgres, postgres_server, worker_name  # noqa: F401 (fixtures)
 

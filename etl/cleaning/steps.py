@@ -1,18 +1,10 @@
 """What cleaning does to values, each step with a stable code: rows are counted by column and step."""
 
-from enum import StrEnum
+from etl.described import DescribedCode
 
 
-class Step(StrEnum):
+class Step(DescribedCode):
     """Something that cleaning did to a value: a stable code with a description."""
-
-    description: str
-
-    def __new__(cls, code: str, description: str) -> "Step":
-        made = str.__new__(cls, code)
-        made._value_ = code
-        made.description = description
-        return made
 
     INVISIBLE = "invisible_removed", "characters that nobody sees (zero-width, no-break space, byte order mark) removed"
     NULL_LIKE = "null_like", "a value that means none (null, unknown, 00000000) taken as missing"

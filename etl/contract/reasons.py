@@ -1,20 +1,11 @@
 """Why a row is refused: every reason code with its description."""
 
-from enum import StrEnum
-
 from etl.cleaning import MAX_TEXT
+from etl.described import DescribedCode
 
 
-class Reason(StrEnum):
+class Reason(DescribedCode):
     """Why a row was refused, or a label not used: a stable code with a description."""
-
-    description: str
-
-    def __new__(cls, code: str, description: str) -> "Reason":
-        made = str.__new__(cls, code)
-        made._value_ = code
-        made.description = description
-        return made
 
     BROKEN_ROW = "broken_row", "the line has more or fewer fields than the header, or a quote that never closes"
     MISSING_TRANSACTION_ID = "missing_transaction_id", "the transaction has no id, or one that means none"

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +17,6 @@ from etl.reporting.comparison import attention
 from etl.reporting.page import KEPT, keep_page, page_name, render_page
 from graph.store import Store
 
-CHROMIUM = Path("/usr/bin/chromium")
 Shop = Callable[..., Mapping]
 Write = Callable[..., Path]
 
@@ -167,19 +166,6 @@ def test_pages_of_different_stores_have_different_names(tmp_path: Path) -> None:
     names = {page_name(mapping, ledger, 1) for mapping in ("shop", "Café / Ñandú") for ledger in (first, second)}
     assert len(names) == 4
     assert all(re.fullmatch(r"load-[\w.-]+-graph-[0-9a-f]{6}-1", name) for name in names)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real browser; without one the test is skipped (in CI: fails)."""
-    if not CHROMIUM.exists():
-        reason = f"there is no browser {CHROMIUM}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,6 +1,5 @@
 """A ring as a graph and as a page: sums that add up, and what a browser shows of them."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from graph.ring_page import content_policy, moment, render_ring, shortened, span
 from graph.ring_records import RingStatus, Verdict
 from graph.store import Store, open_store, rings_of
 from tests.graph.ring_world import AS_OF, HOSTILE, RING_ID, fill, keep_ring, the_ring
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +106,6 @@ def test_what_strangers_named_stays_a_text(page: Path) -> None:
     assert "alert(" in text
     assert HOSTILE not in text
     assert "Ana <b>" not in text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real browser; without one the test is skipped (in CI: fails)."""
-    if not CHROMIUM.exists():
-        reason = f"there is no browser {CHROMIUM}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
