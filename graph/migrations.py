@@ -145,6 +145,30 @@ MIGRATIONS = (
             )""",
         ),
     ),
+    Migration(
+        3,
+        "what was said of rings, when",
+        (
+            """CREATE TABLE ring_marks (
+                seq INTEGER PRIMARY KEY,
+                at INTEGER NOT NULL,
+                ring_id TEXT NOT NULL,
+                score REAL,
+                members INTEGER,
+                status TEXT
+            )""",
+            # Of earlier refreshes' scores only the latest was kept; members and verdicts were kept in full.
+            """INSERT INTO ring_marks (at, ring_id, score, members, status)
+                SELECT * FROM (
+                    SELECT json_extract(CAST(content AS TEXT), '$.refreshed_at') AS at, ring_id, score,
+                        json_array_length(CAST(content AS TEXT), '$.members'), NULL
+                    FROM rings
+                    UNION ALL
+                    SELECT at, ring_id, NULL, NULL, json_extract(details, '$.verdict')
+                    FROM ring_events WHERE kind = 'verdict'
+                ) ORDER BY at""",
+        ),
+    ),
 )
 
 

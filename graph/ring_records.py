@@ -170,3 +170,22 @@ class Membership(NamedTuple):
     entity: str
     key: str
     joined: bool
+
+
+class RingMark(NamedTuple):
+    """What a refresh or an investigator said of a ring.
+
+    Attributes:
+        seq: position in the feed of such marks, ascending from 1.
+        at: as-of time of the refresh, or time of the verdict.
+        score, members: the ring's, and how many are in it, as of the refresh; None for a verdict.
+        status: the verdict, one of `VERDICTS`; `NEW` for a refresh at which the ring returned, which ends a
+            dismissal and no other verdict; None for any other refresh, which leaves the verdict as it is.
+    """
+
+    seq: int
+    at: int
+    ring_id: str
+    score: float | None
+    members: int | None
+    status: RingStatus | None

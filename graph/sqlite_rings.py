@@ -16,12 +16,14 @@ from graph.ring_records import (
     Ring,
     RingEvent,
     RingEventKind,
+    RingMark,
     RingStatus,
     Verdict,
 )
 from graph.sqlite_database import Database
 
 _RING = "SELECT content, status, active, became FROM rings"
+_MARK = "INSERT INTO ring_marks (at, ring_id, score, members, status) VALUES (?, ?, ?, ?, ?)"
 _CHUNK = 10_000
 
 
@@ -88,6 +90,19 @@ def write_refresh(connection: sqlite3.Connection, rows: RefreshRows) -> bool:
     _move_members(connection, refresh, before)
     _retire(connection, refresh, before)
     connection.executemany("INSERT INTO ring_events (ring_id, at, kind, details) VALUES (?, ?, ?, ?)", rows.events)
+    connection.executemany(
+        _MARK,
+        [
+            (
+                refresh.at,
+                r.ring_id,
+                float(r.score),
+                len(r.members),
+                str(RingStatus.NEW) if r.ring_id in returned else None,
+            )
+            for r in refresh.rings
+        ],
+    )
     return True
 
 
@@ -183,25 +198,34 @@ def write_verdict(connection: sqlite3.Connection, verdict: Verdict) -> Ring:
         "INSERT INTO ring_events (ring_id, at, kind, details) VALUES (?, ?, ?, ?)",
         (verdict.ring_id, verdict.at, str(RingEventKind.VERDICT), _json(details).decode()),
     )
+    connection.execute(_MARK, (verdict.at, verdict.ring_id, None, None, str(verdict.verdict)))
     return replace(ring, status=RingStatus(verdict.verdict))
 
 
 def memberships(database: Database, since: int) -> Iterator[Membership]:
     """Changes of members above `since`, up to now (the moment of the first look)."""
+    for seq, at, ring_id, entity, key, joined in _feed(database, "ring_members", since):
+        yield Membership(seq, at, ring_id, entity, key, bool(joined))
+
+
+def marks(database: Database, since: int) -> Iterator[RingMark]:
+    """What refreshes and verdicts said above `since`, up to now (the moment of the first look)."""
+    for seq, at, ring_id, score, members, status in _feed(database, "ring_marks", since):
+        yield RingMark(seq, at, ring_id, score, members, None if status is None else RingStatus(status))
+
+
+def _feed(database: Database, table: str, since: int) -> Iterator[tuple[Any, ...]]:
     with database.reading() as connection:
-        (end,) = connection.execute("SELECT coalesce(max(seq), 0) FROM ring_members").fetchone()
+        (end,) = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {table}").fetchone()
     while since < end:
         with database.reading() as connection:
             rows = connection.execute(
-                "SELECT seq, at, ring_id, entity, key, joined FROM ring_members"
-                " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                (since, end, _CHUNK),
+                f"SELECT * FROM {table} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (since, end, _CHUNK)
             ).fetchall()
         if not rows:
             return
         since = rows[-1][0]
-        for seq, at, ring_id, entity, key, joined in rows:
-            yield Membership(seq, at, ring_id, entity, key, bool(joined))
+        yield from rows
 
 
 def watermark(connection: sqlite3.Connection) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from graph import sqlite_feed, sqlite_reads, sqlite_rings
 from graph.batches import LabelBatch, TransactionBatch
 from graph.records import Decision, GraphSchema
-from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingStatus, Verdict
+from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 from graph.sqlite_database import Database, path_of, select_in
 from graph.sqlite_facts import write_attributes, write_transactions
 from graph.sqlite_labels import write_labels
@@ -189,6 +189,9 @@ class SqliteStore:
 
     def memberships(self, since: int = 0) -> Iterator[Membership]:
         return sqlite_rings.memberships(self._database, since)
+
+    def ring_marks(self, since: int = 0) -> Iterator[RingMark]:
+        return sqlite_rings.marks(self._database, since)
 
     def ring_watermark(self) -> int:
         with self._database.reading() as connection:

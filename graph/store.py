@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
-from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingStatus, Verdict
+from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 
 
 class Outcome(IntEnum):
@@ -201,6 +201,9 @@ class RingStore(Protocol):
 
     def memberships(self, since: int = 0) -> Iterator[Membership]:
         """The feed of who joined and left which ring, above `since`, in order, up to now."""
+
+    def ring_marks(self, since: int = 0) -> Iterator[RingMark]:
+        """The feed of what refreshes and verdicts say of rings, above `since`, in order, up to now."""
 
     def ring_watermark(self) -> int:
         """A number that grows with every refresh and every verdict; 0 before the first."""
