@@ -31,7 +31,7 @@ def transaction_changes(
     database: Database, columns: Columns, state: State, since: int, *, with_ids: bool, chunk: int
 ) -> Iterator[TransactionChanges]:
     """Transactions above `since`, up to the state."""
-    texts = ", coalesce(t.long_id, t.id)" if with_ids else ""
+    texts = ", coalesce(t.long_id, t.id), t.currency" if with_ids else ""
     statement = (
         f"MATCH (t:{TRANSACTION}) WHERE t.seq > $since AND t.seq <= $end RETURN t.seq,"
         f" {micros('t.occurred_at')}, {micros('t.arrived_at')}, t.amount, t.ids, t.numbers{texts} ORDER BY t.seq"
@@ -47,6 +47,7 @@ def transaction_changes(
             layout.ids(ids)[:, layout.slots],
             layout.numbers(numbers),
             transaction_ids=list(more[0]) if with_ids else None,
+            currency=list(more[1]) if with_ids else None,
         )
 
 

@@ -122,7 +122,7 @@ def _create(
 ) -> None:
     numbering = {
         "seq: $first + i, transaction_seq: $seq[i]": ready,
-        "ticket: $first + i": waiting,
+        "ticket: $first + i, long_id: $long_ids[i]": waiting,
     }
     for numbers, rows in numbering.items():
         if not rows:
@@ -136,6 +136,7 @@ def _create(
             source=[batch.source[i] for i in rows], is_fraud=[batch.is_fraud[i] for i in rows],
             first=(state.labels if rows is ready else state.label_tickets) + 1,
             seq=[transactions[ids[i]].seq for i in rows] if rows is ready else [],
+            long_ids=[None if ids[i] == batch.transaction_ids[i] else batch.transaction_ids[i] for i in rows],
         ).consume()  # fmt: skip
     state.labels += len(ready)
     state.label_tickets += len(waiting)

@@ -42,7 +42,7 @@ def transaction_changes(
 def _transactions(
     database: Database, layout: Layout, since: int, end: int, *, with_ids: bool, chunk: int
 ) -> Iterator[TransactionChanges]:
-    text = ", transaction_id" if with_ids else ""
+    text = ", transaction_id, currency" if with_ids else ""
     sql = (
         f"SELECT seq, occurred_at, arrived_at, amount, ids, numbers{text} FROM transactions"
         " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
@@ -50,19 +50,22 @@ def _transactions(
     while since < end:
         arrays: list[tuple[NDArray[Any], ...]] = []
         texts: list[str] = []
+        currency: list[str | None] = []
         with database.reading() as connection:
             for columns in _blocks(connection.execute(sql, (since, end, chunk))):
                 by_position = layout.ids(columns[4])[:, layout.slots]
                 arrays.append((*map(_integers, columns[:4]), by_position, layout.numbers(columns[5])))
                 if with_ids:
                     texts += columns[6]
+                    currency += columns[7]
         if not arrays:
             return
         seq, occurred_at, arrived_at, amount, ids, numbers = map(np.concatenate, zip(*arrays, strict=True))
         since = int(seq[-1])
         yield TransactionChanges(
-            seq, occurred_at, arrived_at, amount, ids, numbers, transaction_ids=texts if with_ids else None
-        )
+            seq, occurred_at, arrived_at, amount, ids, numbers,
+            transaction_ids=texts if with_ids else None, currency=currency if with_ids else None,
+        )  # fmt: skip
 
 
 def label_changes(database: Database, since: int, *, chunk: int) -> Iterator[LabelChanges]:

@@ -197,6 +197,27 @@ class SqliteStore:
         with self._database.reading() as connection:
             return sqlite_rings.watermark(connection)
 
+    def write_embeddings(self, refresh: EmbeddingRefresh) -> dict[str, int]:
+        with self._database.writing() as connection:
+            return sqlite_embeddings.write(connection, self._layouts.read(connection), refresh)
+
+    def embeddings(self) -> StoredEmbeddings | None:
+        with self._database.reading() as connection:
+            return sqlite_embeddings.stored(connection, self._layouts.read(connection))
+
+    def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
+        with self._database.reading() as connection:
+            return sqlite_embeddings.similar(connection, self._layouts.read(connection), entity, key, max(limit, 0))
+
+    def every_label(self, *, chunk: int = 100_000) -> Iterator[LabelRows]:
+        return sqlite_whole.labels(self._database, chunk=chunk)
+
+    def every_decision(self, *, chunk: int = 10_000) -> Iterator[list[Decision]]:
+        return sqlite_whole.decisions(self._database, chunk=chunk)
+
+    def every_attribute(self, entity: str, *, chunk: int = 10_000) -> Iterator[dict[str, dict[str, Any]]]:
+        return sqlite_whole.attributes(self._database, self._layouts, entity, chunk=chunk)
+
     def status(self) -> dict[str, int]:
         with self._database.reading() as connection:
             layout = self._layouts.read(connection)

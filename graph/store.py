@@ -46,6 +46,7 @@ class TransactionChanges:
         ids: int32[n, len(schema.keyed)], dense integer ids (from 0, one space over all types); -1 is missing.
         numeric: float64[n, len(schema.numeric)], NaN is missing.
         transaction_ids: the n ids, or None where they were not asked for.
+        currency: n texts or None, or None where ids were not asked for.
     """
 
     seq: NDArray[np.int64]
@@ -55,6 +56,7 @@ class TransactionChanges:
     ids: NDArray[np.int32]
     numeric: NDArray[np.float64]
     transaction_ids: list[str] | None = None
+    currency: list[str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,25 @@ class LabelChanges:
     transaction_seq: NDArray[np.int64]
     known_at: NDArray[np.int64]
     is_fraud: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """Labels as they were given; n rows.
+
+    Attributes:
+        transaction_ids: n ids.
+        transaction_seq: int64[n], which transaction; 0 where it is not in the store.
+        known_at: int64[n], microseconds UTC.
+        is_fraud: bool[n].
+        source: n texts.
+    """
+
+    transaction_ids: list[str]
+    transaction_seq: NDArray[np.int64]
+    known_at: NDArray[np.int64]
+    is_fraud: NDArray[np.bool_]
+    source: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +228,31 @@ class RingStore(Protocol):
 
     def ring_watermark(self) -> int:
         """A number that grows with every refresh and every verdict; 0 before the first."""
+
+
+@runtime_checkable
+class WholeStore(Protocol):
+    """What the port does not ask for elsewhere, so that all that a store holds can be read, in a fixed order."""
+
+    def every_label(self, *, chunk: int = 100_000) -> Iterator[LabelRows]:
+        """All labels: those of known transactions in the order of the feed, then those that wait, as they came."""
+
+    def every_decision(self, *, chunk: int = 10_000) -> Iterator[list[Decision]]:
+        """All kept decisions."""
+
+    def every_attribute(self, entity: str, *, chunk: int = 10_000) -> Iterator[dict[str, dict[str, Any]]]:
+        """Attributes by key, of entities that have some, or that no transaction links to; in order of integer ids."""
+
+
+def whole(store: Store) -> WholeStore:
+    """The store as one that can be read as a whole.
+
+    Raises:
+        StoreError: this kind of store cannot.
+    """
+    if isinstance(store, WholeStore):
+        return store
+    raise StoreError(f"the store {store.url} cannot be read as a whole", hint="name a store of another kind")
 
 
 def rings_of(store: Store) -> RingStore:
