@@ -169,6 +169,28 @@ MIGRATIONS = (
                 ) ORDER BY at""",
         ),
     ),
+    Migration(
+        4,
+        "embeddings",
+        (
+            # The refresh that all embeddings are of, in one row.
+            """CREATE TABLE embedding_refresh (
+                id INTEGER PRIMARY KEY CHECK (id = 1),
+                at INTEGER NOT NULL,
+                model TEXT NOT NULL,
+                dimension INTEGER NOT NULL
+            )""",
+            # Blocks of entities of one kind: int32 ids, ascending (`first` is the first of them), and
+            # their float32 vectors in that order.
+            """CREATE TABLE embeddings (
+                kind INTEGER NOT NULL,
+                first INTEGER NOT NULL,
+                entities BLOB NOT NULL,
+                vectors BLOB NOT NULL,
+                PRIMARY KEY (kind, first)
+            )""",
+        ),
+    ),
 )
 
 

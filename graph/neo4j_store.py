@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import neo4j_decisions, neo4j_feed, neo4j_reads
+from graph import neo4j_decisions, neo4j_embeddings, neo4j_feed, neo4j_reads
 from graph.attributes import given_attributes
 from graph.batches import LabelBatch, TransactionBatch
+from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.errors import InputError
 from graph.neo4j_attributes import write_attributes
 from graph.neo4j_database import Database
@@ -176,6 +177,18 @@ class Neo4jStore:
             return [] if number is None else neo4j_reads.recent(tx, columns, entity, number, limit)
 
         return self._database.read(work)
+
+    def write_embeddings(self, refresh: EmbeddingRefresh) -> dict[str, int]:
+        return neo4j_embeddings.write(self._database, self._now()[1].types, refresh)
+
+    def embeddings(self) -> StoredEmbeddings | None:
+        return self._database.read(neo4j_embeddings.stored)
+
+    def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
+        kind = self._now()[1].type(entity)
+        if kind is None:
+            return None
+        return self._database.read(lambda tx: neo4j_embeddings.similar(tx, kind, key, max(limit, 0)))
 
     def status(self) -> dict[str, int]:
         def count(tx: neo4j.ManagedTransaction, label: str) -> int:
