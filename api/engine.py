@@ -29,6 +29,7 @@ from api.replays import new_body, replayed_again, replayed_body
 from api.spool import Record, Spool
 from api.wire import EPOCH, Submission
 from gnn.scoring import Answer
+from graph.browser.links import BrowserLinks
 from graph.errors import Conflict, Overloaded, QuipuError, StoreUnavailable
 from graph.index import AsOfIndex
 from graph.records import Decision
@@ -130,6 +131,7 @@ class Engine:
         self.index = index
         self.rings = ActiveRings()
         self._store = store
+        self._browser = BrowserLinks.of(store.url)
         self._spool = spool
         self._journal = journal
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="quipu-commit")
@@ -347,7 +349,7 @@ class Engine:
             "reasons": answer.reasons,
             "neighbourhood": answer.neighbourhood,
             "ring": self.rings.of(pending.submission.entities),
-            "links": {"self": f"/v1/decisions/{quote(transaction_id, safe='')}"},
+            "links": self._links(transaction_id),
             "model_version": self.scorer.model_version,
             "graph_as_of": EPOCH + timedelta(microseconds=graph_as_of) if graph_as_of else None,
             "decided_at": EPOCH + timedelta(microseconds=now),
@@ -363,6 +365,12 @@ class Engine:
             answer.features,
         )
         return Record(decision, b"" if known else facts.encode(pending.submission, now))
+
+    def _links(self, transaction_id: str) -> dict[str, str]:
+        links = {"self": f"/v1/decisions/{quote(transaction_id, safe='')}"}
+        if self._browser is not None:
+            links["browser"] = self._browser.decision(transaction_id)
+        return links
 
     def _in_store(self, transaction_ids: list[str], standing: dict[str, Decision]) -> dict[str, int]:
         """Sequence numbers of those that the store has; adds the decisions it has on them to `standing`.

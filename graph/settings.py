@@ -22,6 +22,12 @@ class Settings(BaseSettings):
     neo4j_password: SecretStr | None = Field(
         None, description="password of a Neo4j store whose URL has none; there is no default"
     )
+    browser_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="address of Neo4j Browser for links, such as http://graph.example:7474; by default that of the "
+        "server of a Neo4j store",
+    )
     var: Path = Field(Path("var"), description="folder for keys, models, snapshots and the spool")
     host: str = Field("127.0.0.1", description="address the service listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the service listens on; 0 picks a free one")
