@@ -11,7 +11,21 @@ from collections.abc import Sequence
 from graph.errors import StoreError
 from graph.migrations import Migration
 from graph.neo4j_database import Database
-from graph.neo4j_names import CATEGORY, DECISION, FRAUD_LABEL, LEDGER, OWN, STORE, TRANSACTION, quoted
+from graph.neo4j_names import (
+    CATEGORY,
+    DECISION,
+    FRAUD_LABEL,
+    LEDGER,
+    OWN,
+    REFRESH,
+    RING,
+    RING_CHANGE,
+    RING_EVENT,
+    RING_MARK,
+    STORE,
+    TRANSACTION,
+    quoted,
+)
 from graph.neo4j_state import CREATE
 from graph.records import KNOWN_TYPES, USER, EntityType
 
@@ -35,8 +49,10 @@ def _unique(label: str, *properties: str) -> str:
     return f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE ({keys}) IS UNIQUE"
 
 
-def _index(label: str, name: str) -> str:
-    return f"CREATE INDEX quipu_{label}_{name} IF NOT EXISTS FOR (n:{label}) ON (n.{name})"
+def _index(label: str, *properties: str) -> str:
+    name = "_".join(("quipu", label, *properties))
+    keys = ", ".join(f"n.{p}" for p in properties)
+    return f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON ({keys})"
 
 
 MIGRATIONS = (
@@ -54,6 +70,19 @@ MIGRATIONS = (
             _unique(CATEGORY, "name", "id"),
             _unique(CATEGORY, "number"),
             *structure_of(KNOWN_TYPES[USER]),
+        ),
+    ),
+    Migration(
+        2,
+        "rings",
+        (
+            _unique(RING, "id"),
+            _index(RING, "active", "score"),
+            _unique(REFRESH, "at"),
+            _unique(RING_EVENT, "seq"),
+            _index(RING_EVENT, "ring_id"),
+            _unique(RING_CHANGE, "seq"),
+            _unique(RING_MARK, "seq"),
         ),
     ),
 )

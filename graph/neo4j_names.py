@@ -9,7 +9,13 @@ from graph.records import EntityType, entity_type
 
 STORE, LEDGER = "QuipuStore", "QuipuMigration"
 TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY = "Transaction", "FraudLabel", "Decision", "Category"
-OWN = (STORE, LEDGER, TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY, "Ring", "Review", "Blocked")
+RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK = "Ring", "RingRefresh", "RingEvent", "RingChange", "RingMark"
+_STATES = ("Review", "Blocked", "Confirmed", "Dismissed")
+OWN = (
+    *(STORE, LEDGER, TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY),
+    *(RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK),
+    *_STATES,
+)
 """Node labels that no entity type can have."""
 
 _LONGEST = 1_000

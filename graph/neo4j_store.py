@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import neo4j_decisions, neo4j_embeddings, neo4j_feed, neo4j_reads
+from graph import neo4j_decisions, neo4j_embeddings, neo4j_feed, neo4j_reads, neo4j_ring_reads, neo4j_rings, neo4j_whole
 from graph.attributes import given_attributes
 from graph.batches import LabelBatch, TransactionBatch
 from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
@@ -23,7 +23,9 @@ from graph.neo4j_names import DECISION, FRAUD_LABEL, TRANSACTION, bounded, quote
 from graph.neo4j_state import Columns, ColumnsCache, State
 from graph.neo4j_url import Address
 from graph.records import Decision, GraphSchema
-from graph.store import EntityKeys, LabelChanges, TransactionChanges, Watermark
+from graph.ring_content import RefreshContent
+from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
+from graph.store import EntityKeys, LabelChanges, LabelRows, TransactionChanges, Watermark
 
 
 class Neo4jStore:
@@ -178,6 +180,40 @@ class Neo4jStore:
 
         return self._database.read(work)
 
+    def write_refresh(self, refresh: Refresh) -> bool:
+        ready = RefreshContent.of(refresh)  # before the lock is taken, which others wait for
+        return self._database.write(
+            lambda tx, state: neo4j_rings.write_refresh(tx, self._columns.of(state), ready),
+        )
+
+    def refreshed_at(self) -> int | None:
+        return neo4j_ring_reads.read(self._database, lambda _, state: state.refreshed_at)
+
+    def rings(
+        self, *, active: bool | None = None, status: RingStatus | None = None, limit: int | None = 100
+    ) -> list[Ring]:
+        return neo4j_ring_reads.read(
+            self._database, lambda tx, _: neo4j_ring_reads.select(tx, active=active, status=status, limit=limit)
+        )
+
+    def ring(self, ring_id: str) -> Ring | None:
+        return neo4j_ring_reads.read(self._database, lambda tx, _: neo4j_ring_reads.find(tx, ring_id))
+
+    def ring_events(self, ring_id: str) -> list[RingEvent]:
+        return neo4j_ring_reads.read(self._database, lambda tx, _: neo4j_ring_reads.events(tx, ring_id))
+
+    def write_verdict(self, verdict: Verdict) -> Ring:
+        return self._database.write(lambda tx, _: neo4j_rings.write_verdict(tx, verdict))
+
+    def memberships(self, since: int = 0) -> Iterator[Membership]:
+        return neo4j_ring_reads.memberships(self._database, since)
+
+    def ring_marks(self, since: int = 0) -> Iterator[RingMark]:
+        return neo4j_ring_reads.marks(self._database, since)
+
+    def ring_watermark(self) -> int:
+        return neo4j_ring_reads.read(self._database, lambda _, state: state.watermark)
+
     def write_embeddings(self, refresh: EmbeddingRefresh) -> dict[str, int]:
         return neo4j_embeddings.write(self._database, self._now()[1].types, refresh)
 
@@ -189,6 +225,16 @@ class Neo4jStore:
         if kind is None:
             return None
         return self._database.read(lambda tx: neo4j_embeddings.similar(tx, kind, key, max(limit, 0)))
+
+    def every_label(self, *, chunk: int = 100_000) -> Iterator[LabelRows]:
+        return neo4j_whole.labels(self._database, self._now()[0], chunk=chunk)
+
+    def every_decision(self, *, chunk: int = 10_000) -> Iterator[list[Decision]]:
+        return neo4j_whole.decisions(self._database, chunk=chunk)
+
+    def every_attribute(self, entity: str, *, chunk: int = 10_000) -> Iterator[dict[str, dict[str, Any]]]:
+        state, columns = self._now()
+        return neo4j_whole.attributes(self._database, columns, state, entity, chunk=chunk)
 
     def status(self) -> dict[str, int]:
         def count(tx: neo4j.ManagedTransaction, label: str) -> int:

@@ -18,16 +18,9 @@ def sqlite_url(folder: Path) -> str:
 
 
 STORES = ("sqlite", "neo4j")
-WITH_RINGS = ("sqlite",)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "new_url" in metafunc.fixturenames:
-        stores = WITH_RINGS if metafunc.module.__name__.endswith("test_ring_store") else STORES
-        metafunc.parametrize("new_url", stores, indirect=True)
-
-
-@pytest.fixture
+@pytest.fixture(params=STORES)
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Makes URLs of empty stores. On Neo4j it is the one database each time: the store before is gone."""
     if request.param == "sqlite":

@@ -123,17 +123,18 @@ def test_a_migration_that_was_cut_off_is_done_again(url):
     database = Database(Address.of(url))
     good = "CREATE INDEX quipu_test_cut IF NOT EXISTS FOR (n:QuipuTestCut) ON (n.x)"
     shared = neo4j_migrations.MIGRATIONS
+    new = len(shared) + 1
     with pytest.raises(StoreError):
-        neo4j_migrations.migrate(database, (*shared, Migration(2, "cut", (good, "CREATE NONSENSE"))))
-    applied = f"MATCH (m:{LEDGER} {{id: 2}}) RETURN m.name"
+        neo4j_migrations.migrate(database, (*shared, Migration(new, "cut", (good, "CREATE NONSENSE"))))
+    applied = f"MATCH (m:{LEDGER} {{id: {new}}}) RETURN m.name"
     assert database.run(applied) == []
-    neo4j_migrations.migrate(database, (*shared, Migration(2, "cut", (good,))))
+    neo4j_migrations.migrate(database, (*shared, Migration(new, "cut", (good,))))
     assert database.run(applied) == [["cut"]]
     with pytest.raises(StoreError, match="newer"):
         neo4j_migrations.migrate(database)
     with pytest.raises(StoreError, match="another"):
-        neo4j_migrations.migrate(database, (*shared, Migration(2, "other", (good, good))))
-    database.run(f"MATCH (m:{LEDGER} {{id: 2}}) DELETE m")
+        neo4j_migrations.migrate(database, (*shared, Migration(new, "other", (good, good))))
+    database.run(f"MATCH (m:{LEDGER} {{id: {new}}}) DELETE m")
     database.run("DROP INDEX quipu_test_cut")
     database.close()
 

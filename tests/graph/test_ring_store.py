@@ -3,9 +3,7 @@
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,19 +28,6 @@ from graph.store import Store, open_store, rings_of
 
 START = 1_700_000_000_000_000
 NEW, WATCHED, CONFIRMED, DISMISSED = RingStatus
-STORES: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder / 'rings.db'}"}
-
-
-@pytest.fixture(params=STORES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return STORES[request.param](tmp_path)
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    opened = open_store(url)
-    yield opened
-    opened.close()
 
 
 def ring(ring_id: str, *users: str, day: int = 1, **more: object) -> Ring:
@@ -300,9 +285,9 @@ def test_refreshes_and_verdicts_at_once_lose_nothing(store, url):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), days=st.integers(1, 8))
-def test_the_feed_always_adds_up_to_the_active_rings(tmp_path, seed, days):
+def test_the_feed_always_adds_up_to_the_active_rings(new_url, seed, days):
     random_ = random.Random(seed)
-    kept = open_store(f"sqlite:///{tmp_path}/{seed}-{days}-{random.random()}.db")
+    kept = open_store(new_url())
     judged: dict[str, RingStatus] = {}
     for day in range(1, days + 1):
         names = random_.sample("abcdef", random_.randrange(6))
