@@ -7,15 +7,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import sqlite_feed, sqlite_reads, sqlite_rings
+from graph import sqlite_embeddings, sqlite_feed, sqlite_reads, sqlite_rings
 from graph.batches import LabelBatch, TransactionBatch
+from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.records import Decision, GraphSchema
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 from graph.sqlite_database import Database, path_of, select_in
 from graph.sqlite_facts import write_attributes, write_transactions
 from graph.sqlite_labels import write_labels
 from graph.sqlite_layout import KeyIds, LayoutCache
-from graph.store import EntityKeys, LabelChanges, Outcome, TransactionChanges, Watermark
+from graph.store import EntityKeys, LabelChanges, LabelRows, Outcome, TransactionChanges, Watermark
 
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
@@ -264,6 +265,34 @@ def rings_of(store: Store) -> RingStore:
     if isinstance(store, RingStore):
         return store
     raise StoreError(f"the store {store.url} keeps no rings", hint="name a store of another kind")
+
+
+@runtime_checkable
+class EmbeddingStore(Protocol):
+    """What a store keeps of node embeddings; see `graph.embedding_records`."""
+
+    def write_embeddings(self, refresh: EmbeddingRefresh) -> dict[str, int]:
+        """Replaces all embeddings by those of a refresh; returns how many were written, by type.
+
+        Keys that the store does not know are left out. Writing the same again changes nothing.
+        """
+
+    def embeddings(self) -> StoredEmbeddings | None:
+        """What is there of embeddings; None before the first refresh."""
+
+    def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
+        """The entities of the same type whose embeddings are closest, closest first; None where it has none itself."""
+
+
+def embeddings_of(store: Store) -> EmbeddingStore:
+    """The embedding operations of a store.
+
+    Raises:
+        StoreError: this kind of store keeps no embeddings.
+    """
+    if isinstance(store, EmbeddingStore):
+        return store
+    raise StoreError(f"the store {store.url} keeps no embeddings", hint="name a store of another kind")
 
 
 def open_store(url: str) -> Store:
