@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import sqlite_embeddings, sqlite_feed, sqlite_reads, sqlite_rings
+from graph import sqlite_embeddings, sqlite_feed, sqlite_reads, sqlite_rings, sqlite_whole
 from graph.batches import LabelBatch, TransactionBatch
 from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.records import Decision, GraphSchema
