@@ -32,6 +32,9 @@ _ENTITY = (
     ("risk_30d", "share of fraud among labels of the last 30 days, smoothed"),
     ("risk_all", "share of fraud among all known labels, smoothed"),
     ("since_fraud", "seconds since a fraud became known"),
+    ("ring_score", "score of the fraud ring it is in, 0 for none"),
+    ("ring_confirmed", "whether an investigator had confirmed that ring"),
+    ("ring_since", "seconds since it was first seen in that ring"),
 )
 _USER_ONLY = (("hour_share", "share of the latest transactions within two hours of this time of day"),)
 _LINK = (
@@ -59,6 +62,9 @@ _TRANSACTION = (
     ("amount_fraction", "part of the amount behind the point"),
     ("hour", "hour of the day, UTC"),
     ("weekday", "day of the week, Monday 0"),
+    ("ring_score", "score of the most telling fraud ring that one of its entities is in, 0 for none"),
+    ("ring_members", "members of that ring"),
+    ("ring_entities", "how many of its entities are in that ring"),
 )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from graph.compiled import kernel
 from graph.postings import before, before_within, total
+from graph.ring_log import CONFIRMED, rings_of_all
 
 HOUR = np.int64(3_600_000_000)
 DAY = np.int64(86_400_000_000)
@@ -24,8 +25,10 @@ OTHERS_WALK = 16
 PRIOR = 5.0
 """Genuine transactions assumed in a risk, so that one fraud in one transaction isn't certainty."""
 
-TRANSACTION = 4
-ENTITY = 22
+TRANSACTION = 7
+ENTITY = 25
+RING = 3
+"""How many of an entity's features, the last ones, tell of its ring."""
 USER_ONLY = 1
 LINK = 12
 CATEGORY = 4
@@ -50,6 +53,7 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
     hour = (t // HOUR) % 24
     out[2] = hour + ((t % HOUR) / 3.6e9)
     out[3] = (t // DAY + 3) % 7
+    _rings(s.rings, t, ids, entities, scratch, out)
     at = TRANSACTION
     user = ids[0]
     _entity(s, user, t, amount, out, at)
@@ -71,6 +75,30 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
         at += CATEGORY
     for j in range(numeric.shape[0]):
         out[at + j] = numeric[j]
+
+
+@kernel
+def _rings(log, t, ids, entities, scratch, out):  # type: ignore[no-untyped-def]
+    """Which rings its entities were in as of t: each one's own, and the most telling of them."""
+    marks, lines = scratch[0], scratch[1]
+    best = rings_of_all(log, ids, entities, t, marks, lines)
+    out[4:7] = 0.0
+    if best >= 0:
+        out[4] = log.scores[marks[best]]
+        out[5] = log.marks[marks[best], 1]
+        for k in range(entities):
+            if marks[k] >= 0 and log.members[lines[k], 1] == log.members[lines[best], 1]:
+                out[6] += 1.0
+    at = TRANSACTION + ENTITY - RING
+    for k in range(entities):
+        if marks[k] >= 0:
+            out[at] = log.scores[marks[k]]
+            out[at + 1] = log.marks[marks[k], 2] == CONFIRMED
+            out[at + 2] = (t - log.members[lines[k], 2]) / 1e6
+        elif k == 0 or ids[k] >= 0:
+            out[at] = 0.0
+            out[at + 1] = 0.0
+        at += ENTITY + (USER_ONLY if k == 0 else LINK)
 
 
 @kernel

@@ -5,7 +5,7 @@ known, so nothing later can enter. It calls the same compiled look-up and sample
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from graph.index import empty_state
 from graph.postings import insert, laid_out
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
+from graph.ring_log import RingHistory, RingLog, no_rings
 from graph.state import State, post_label
 from graph.store import Store
 
@@ -34,6 +35,7 @@ class History:
         seq, occurred_at, arrived_at, amount, ids, numeric: as in `graph.store.TransactionChanges`; n rows.
         label_row: int32[m], the row each label is about; label_known_at int64[m]; label_fraud bool[m].
         entities: number of integer ids in use.
+        rings: who was in which ring, as of any moment: it is asked for what was so before each transaction.
     """
 
     schema: GraphSchema
@@ -47,6 +49,7 @@ class History:
     label_known_at: NDArray[np.int64]
     label_fraud: NDArray[np.bool_]
     entities: int
+    rings: RingLog = field(default_factory=no_rings)
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -93,6 +96,8 @@ def read_history(store: Store, *, until: int | None = None, progress: Progress |
     label_row[inside] = row_of_seq[transaction_seq[inside]]
     kept = np.flatnonzero(label_row >= 0)
     kept = kept[np.argsort(known_at[kept], kind="stable")]
+    rings = RingHistory()
+    rings.catch_up(store, store.entity_ids)
     ids = np.concatenate([c.ids for c in chunks]) if chunks else np.empty((0, keyed), np.int32)
     numeric = np.concatenate([c.numeric for c in chunks]) if chunks else np.empty((0, numbers))
 
@@ -111,6 +116,7 @@ def read_history(store: Store, *, until: int | None = None, progress: Progress |
         known_at[kept],
         is_fraud[kept],
         int(ids.max(initial=-1)) + 1,
+        rings.log(),
     )
 
 
@@ -200,6 +206,7 @@ def _laid_out_state(history: History) -> State:
     present = history.ids[history.ids >= 0]
     heads, entries = state.heads, np.bincount(present, minlength=history.entities)
     return state._replace(
+        rings=history.rings,
         history=laid_out(heads, kernels.HISTORY, entries, sums=True, slack=0.0),
         known=laid_out(heads, kernels.KNOWN, known, sums=False, slack=0.0),
         fraud=laid_out(heads, kernels.FRAUD, fraud, sums=True, slack=0.0),

@@ -5,7 +5,8 @@ appends and by the store's change feed. One thread writes at a time; compiled lo
 (`gnn.features`, `graph.ego`) read `state` without the interpreter's lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,46 @@ from graph.errors import StoreError
 from graph.postings import Postings, empty_postings, laid_out, new_heads, with_room
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
+from graph.ring_log import RingHistory, RingTouch, no_rings, touched
 from graph.state import State
-from graph.store import Store, TransactionChanges, Watermark
+from graph.store import EntityKeys, LabelChanges, Store, TransactionChanges, Watermark
 
 _SLACK = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A part of a store's change feed: transactions, or labels.
+
+    Attributes:
+        keyed: the store's entity types and categories.
+        keys: entities that the index did not know; they go before the transactions.
+    """
+
+    keyed: tuple[str, ...]
+    keys: list[EntityKeys]
+    transactions: TransactionChanges | None = None
+    labels: LabelChanges | None = None
+
+    def parts(self, rows: int) -> "Iterator[Change]":
+        """The same in parts of at most so many rows, for who has little time at once."""
+        if (t := self.transactions) is not None and len(t.seq) > rows:
+            keys = self.keys
+            for at in range(0, len(t.seq), rows):
+                cut = slice(at, at + rows)
+                ids = None if t.transaction_ids is None else t.transaction_ids[cut]
+                part = TransactionChanges(
+                    t.seq[cut], t.occurred_at[cut], t.arrived_at[cut], t.amount[cut], t.ids[cut], t.numeric[cut], ids
+                )
+                yield Change(self.keyed, keys, part)
+                keys = []
+        elif (x := self.labels) is not None and len(x.seq) > rows:
+            for at in range(0, len(x.seq), rows):
+                cut = slice(at, at + rows)
+                part_of_labels = LabelChanges(x.seq[cut], x.transaction_seq[cut], x.known_at[cut], x.is_fraud[cut])
+                yield Change(self.keyed, [], labels=part_of_labels)
+        else:
+            yield self
 
 
 class AsOfIndex:
@@ -31,6 +68,7 @@ class AsOfIndex:
         state: the arrays, for compiled code.
         names: the key of each integer id; `kinds` its position in `schema.keyed`.
         watermark: how far the store's change feed has been applied.
+        rings: what the store's feeds said of rings so far.
         row_of_seq: int32, the row of each of the store's sequence numbers, -1 where there is none.
         local_ids: int32, the index's id for each of the store's, -1 where its type is not indexed.
     """
@@ -41,6 +79,7 @@ class AsOfIndex:
         self.names: list[str] = []
         self.kinds: list[int] = []
         self.watermark = Watermark()
+        self.rings = RingHistory()
         self._ids: list[dict[str, int]] = [{} for _ in schema.keyed]
         self._own: dict[str, int] = {}
         self.row_of_seq: NDArray[np.int32] = np.full(rows, -1, np.int32)
@@ -80,8 +119,9 @@ class AsOfIndex:
                 advance(len(chunk.seq))
         if not chunks:
             return index
-        index._read_keys(store)
-        columns = index._columns_of(store)
+        keyed = store.schema().keyed
+        index._take_keys(keyed, store.entity_keys(0))
+        columns = index._columns(keyed)
         occurred_at = np.concatenate([c.occurred_at for c in chunks])
         ids = np.concatenate([index._localised(c, columns) for c in chunks])
         index.state = _state_of(occurred_at, np.concatenate([c.amount for c in chunks]), ids, len(index.names))
@@ -124,11 +164,12 @@ class AsOfIndex:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes in use by rows, labels and postings (reserved but untouched room is not counted)."""
+        """Bytes in use by rows, labels, postings and rings (reserved but untouched room is not counted)."""
         s, (rows, labels) = self.state, self.state.counts
         size = rows * (8 * s.records.shape[1] + 4 + 4) + labels * (4 + 8 + 1 + 1 + 4)
         for postings in (s.history, s.known, s.fraud):
             size += postings.used[0] * (4 + (8 if postings.sums.shape[0] > 1 else 0))
+        size += self.rings.memory_bytes + sum(array.nbytes for array in s.rings)
         return int(size + len(self.names) * s.heads.shape[1] * 8)
 
     def id_of(self, kind: int, key: str) -> int:
@@ -208,13 +249,29 @@ class AsOfIndex:
 
     def catch_up(self, store: Store) -> int:
         """Applies what the store has that the index lacks; returns how many transactions and labels were new."""
-        applied = 0
-        columns = self._columns_of(store)
-        for chunk in store.transaction_changes(self.watermark.transaction, with_ids=True):
+        return sum(self.apply(change) for change in self.changes(store))
+
+    def changes(self, store: Store, *, chunk: int = 262_144) -> Iterator["Change"]:
+        """What the store has that the index lacks, to be applied in order; reading it changes nothing here."""
+        keyed = store.schema().keyed
+        known = self.local_ids.shape[0]
+        for transactions in store.transaction_changes(self.watermark.transaction, with_ids=True, chunk=chunk):
             # Keys are read after the rows that use them: a row is never committed before its entities.
-            self._read_keys(store)
-            applied += self._apply(chunk, self._localised(chunk, columns))
-        for labels in store.label_changes(self.watermark.label):
+            keys = list(store.entity_keys(known))
+            known += sum(len(part.keys) for part in keys)
+            if keys:
+                keyed = store.schema().keyed
+            yield Change(keyed, keys, transactions)
+        for labels in store.label_changes(self.watermark.label, chunk=chunk):
+            yield Change(keyed, [], labels=labels)
+
+    def apply(self, change: "Change") -> int:
+        """Applies the next change; returns how many transactions and labels were new."""
+        self._take_keys(change.keyed, change.keys)
+        if change.transactions is not None:
+            return self._apply(change.transactions, self._localised(change.transactions, self._columns(change.keyed)))
+        applied = 0
+        if (labels := change.labels) is not None:
             for seq, transaction_seq, known_at, is_fraud in zip(
                 labels.seq.tolist(),
                 labels.transaction_seq.tolist(),
@@ -223,10 +280,11 @@ class AsOfIndex:
                 strict=True,
             ):
                 if transaction_seq > self.watermark.transaction:
-                    return applied
-                self.add_label(int(self.row_of_seq[transaction_seq]), known_at, is_fraud)
-                self.watermark = Watermark(self.watermark.transaction, seq)
-                applied += 1
+                    break  # its transaction came later than those that were read
+                if seq > self.watermark.label:
+                    self.add_label(int(self.row_of_seq[transaction_seq]), known_at, is_fraud)
+                    self.watermark = Watermark(self.watermark.transaction, seq)
+                    applied += 1
         return applied
 
     def add_label(self, row: int, known_at: int, is_fraud: bool) -> None:
@@ -263,20 +321,19 @@ class AsOfIndex:
             self.row_of_seq = longer
         self.row_of_seq[seq] = rows
 
-    def _columns_of(self, store: Store) -> list[int]:
+    def _columns(self, keyed: Sequence[str]) -> list[int]:
         """Position in the store's keyed columns of each of the index's, -1 where the store has none."""
-        theirs = {name: i for i, name in enumerate(store.schema().keyed)}
+        theirs = {name: i for i, name in enumerate(keyed)}
         return [theirs.get(name, -1) for name in self.schema.keyed]
 
-    def _read_keys(self, store: Store) -> None:
+    def _take_keys(self, keyed: Sequence[str], chunks: Iterable[EntityKeys]) -> None:
         kind_of = {name: i for i, name in enumerate(self.schema.keyed)}
-        schema = store.schema().keyed
-        for chunk in store.entity_keys(self.local_ids.shape[0]):
+        for chunk in chunks:
             if chunk.first != self.local_ids.shape[0]:
                 raise StoreError("the store's entity numbers have a gap", hint="restore the store from a backup")
             local = np.empty(len(chunk.keys), np.int32)
             for i, (kind, key) in enumerate(zip(chunk.kinds.tolist(), chunk.keys, strict=True)):
-                mine = kind_of.get(schema[kind], -1)
+                mine = kind_of.get(keyed[kind], -1)
                 local[i] = self.id_for(mine, key) if mine >= 0 else -1
             self.local_ids = np.concatenate([self.local_ids, local])
 
@@ -327,6 +384,7 @@ def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> Stat
         empty_postings(heads, kernels.KNOWN, 4096, sums=False),
         empty_postings(heads, kernels.FRAUD, 4096, sums=True),
         np.zeros(2, np.int64),
+        no_rings(),
     )
 
 

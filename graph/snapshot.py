@@ -18,21 +18,26 @@ from graph import state as kernels
 from graph.postings import Postings
 from graph.records import GraphSchema
 from graph.state import State
-from graph.store import Store, Watermark
+from graph.store import RingStore, Store, Watermark
 
 if TYPE_CHECKING:
     from graph.index import AsOfIndex
 
-_FORMAT = 2
+_FORMAT = 3
 _ROOM = 1.5
 _POSTINGS = ("history", "known", "fraud")
+_RINGS = ("members", "marks", "scores")
 _LABELS = ("label_row", "label_known_at", "label_fraud", "label_change", "label_next")
 
 
 class Snapshot:
-    """An index as it stands at one moment, copied so that it can be written while the index goes on."""
+    """An index as it stands at one moment, copied so that it can be written while the index goes on.
 
-    def __init__(self, index: "AsOfIndex") -> None:
+    Args:
+        about: whatever its writer wants to find with it, as JSON.
+    """
+
+    def __init__(self, index: "AsOfIndex", about: dict[str, Any] | None = None) -> None:
         s = index.state
         rows, labels = (int(n) for n in s.counts)
         self._arrays: dict[str, tuple[NDArray[Any], int]] = {"counts": (s.counts.copy(), 2)}
@@ -53,6 +58,8 @@ class Snapshot:
         self._arrays["row_of_seq"] = (index.row_of_seq[: index.watermark.transaction + 1].copy(), 0)
         self._arrays["local_ids"] = (index.local_ids.copy(), 0)
         self._arrays["kinds"] = (np.array(index.kinds, np.int16), 0)
+        for name in _RINGS:
+            self._arrays[f"ring_{name}"] = (getattr(index.rings, name), 0)  # replaced at each change, not changed
         self._names = list(index.names)
         self._head = {
             "format": _FORMAT,
@@ -60,6 +67,8 @@ class Snapshot:
             "categories": list(index.schema.categories),
             "watermark": [index.watermark.transaction, index.watermark.label],
             "own": index.own_rows(),
+            "rings": list(index.rings.names),
+            "rings_seen": list(index.rings.seen),
         }
 
     def _take(self, name: str, array: NDArray[Any], used: int) -> None:
@@ -111,13 +120,18 @@ def _finished(folder: Path) -> list[Path]:
 def load_snapshot(folder: Path, store: Store, schema: GraphSchema) -> "AsOfIndex | None":
     """The newest snapshot in a folder, if it is whole and belongs to this store and schema; None otherwise."""
     for path in reversed(_finished(folder)):
-        index = _load(path, schema)
-        if index is not None and _belongs(index, store):
-            return index
+        found = _load(path, schema)
+        if found is not None and belongs(found[0], store):
+            return found[0]
     return None
 
 
-def _load(path: Path, schema: GraphSchema) -> "AsOfIndex | None":
+def newest_snapshot(folder: Path, schema: GraphSchema) -> "tuple[AsOfIndex, dict[str, Any]] | None":
+    """The newest whole snapshot of this schema, whichever store it is of, and what its writer put with it."""
+    return next((found for path in reversed(_finished(folder)) if (found := _load(path, schema)) is not None), None)
+
+
+def _load(path: Path, schema: GraphSchema) -> "tuple[AsOfIndex, dict[str, Any]] | None":
     from graph.index import AsOfIndex
 
     try:
@@ -126,6 +140,7 @@ def _load(path: Path, schema: GraphSchema) -> "AsOfIndex | None":
             return None
         arrays = {name: _mapped(path / name, about) for name, about in head["files"].items()}
         names = json.loads((path / "names").read_bytes())
+        about = dict(head["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     index = AsOfIndex(schema, entities=1, rows=1)
@@ -138,7 +153,7 @@ def _load(path: Path, schema: GraphSchema) -> "AsOfIndex | None":
         Watermark(*head["watermark"]),
         head["own"],
     )
-    return index
+    return index, about
 
 
 def _mapped(path: Path, about: dict[str, Any]) -> NDArray[Any]:
@@ -163,10 +178,12 @@ def _state(empty: State, arrays: dict[str, NDArray[Any]]) -> State:
 
 
 def _belongs(index: "AsOfIndex", store: Store) -> bool:
-    """Whether the store still has the last transaction that the snapshot has seen."""
+    """Whether the store still has the last transaction that the snapshot has seen, and as much of rings."""
     mark = store.watermark()
     seen = index.watermark
     if mark.transaction < seen.transaction or mark.label < seen.label:
+        return False
+    if index.rings.seen[0] > (store.ring_watermark() if isinstance(store, RingStore) else 0):
         return False
     if seen.transaction == 0:
         return True

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from graph.compiled import allocating, kernel
 from graph.postings import PLACES, Postings, headed, insert, push, remove, room_for
+from graph.ring_log import RingLog
 
 ROOM_ROWS = 1
 ROOM_LABELS = 2
@@ -36,6 +37,7 @@ class State(NamedTuple):
         known: an entity's transactions with a label, by the label's known_at.
         fraud: the labels that changed an entity's count of frauds, by known_at, with running sums.
         counts: [rows, labels].
+        rings: who was in which ring; replaced as a whole at each change.
     """
 
     records: NDArray[np.int64]
@@ -53,6 +55,7 @@ class State(NamedTuple):
     known: Postings
     fraud: Postings
     counts: NDArray[np.int64]
+    rings: RingLog
 
 
 def with_records(s: State, records: NDArray[np.int64]) -> State:
