@@ -97,7 +97,8 @@ def read_history(store: Store, *, until: int | None = None, progress: Progress |
     kept = np.flatnonzero(label_row >= 0)
     kept = kept[np.argsort(known_at[kept], kind="stable")]
     rings = RingHistory()
-    rings.catch_up(store, store.entity_ids)
+    if (news := rings.news(store)) is not None:
+        rings.take(news, store.entity_ids)
     ids = np.concatenate([c.ids for c in chunks]) if chunks else np.empty((0, keyed), np.int32)
     numeric = np.concatenate([c.numeric for c in chunks]) if chunks else np.empty((0, numbers))
 

@@ -18,7 +18,7 @@ from graph.errors import StoreError
 from graph.postings import Postings, empty_postings, laid_out, new_heads, with_room
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
-from graph.ring_log import RingHistory, RingTouch, no_rings, touched
+from graph.ring_log import RingHistory, RingNews, RingTouch, no_rings, touched
 from graph.state import State
 from graph.store import EntityKeys, LabelChanges, Store, TransactionChanges, Watermark
 
@@ -27,7 +27,7 @@ _SLACK = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A part of a store's change feed: transactions, or labels.
+    """A part of a store's change feed: transactions, labels, or what is new of rings.
 
     Attributes:
         keyed: the store's entity types and categories.
@@ -38,6 +38,7 @@ class Change:
     keys: list[EntityKeys]
     transactions: TransactionChanges | None = None
     labels: LabelChanges | None = None
+    rings: RingNews | None = None
 
     def parts(self, rows: int) -> "Iterator[Change]":
         """The same in parts of at most so many rows, for who has little time at once."""
@@ -254,6 +255,8 @@ class AsOfIndex:
     def changes(self, store: Store, *, chunk: int = 262_144) -> Iterator["Change"]:
         """What the store has that the index lacks, to be applied in order; reading it changes nothing here."""
         keyed = store.schema().keyed
+        if (news := self.rings.news(store)) is not None:
+            yield Change(keyed, [], rings=news)
         known = self.local_ids.shape[0]
         for transactions in store.transaction_changes(self.watermark.transaction, with_ids=True, chunk=chunk):
             # Keys are read after the rows that use them: a row is never committed before its entities.
@@ -268,6 +271,8 @@ class AsOfIndex:
     def apply(self, change: "Change") -> int:
         """Applies the next change; returns how many transactions and labels were new."""
         self._take_keys(change.keyed, change.keys)
+        if change.rings is not None:
+            self._take_rings(change.rings)
         if change.transactions is not None:
             return self._apply(change.transactions, self._localised(change.transactions, self._columns(change.keyed)))
         applied = 0
@@ -286,6 +291,20 @@ class AsOfIndex:
                     self.watermark = Watermark(self.watermark.transaction, seq)
                     applied += 1
         return applied
+
+    def ring_of(self, ids: Sequence[int], t: int) -> RingTouch | None:
+        """The ring that some of these entities were in as of t (microseconds UTC); None where they were in none."""
+        return touched(self.state.rings, self.rings.names, ids, t)
+
+    def _take_rings(self, news: RingNews) -> None:
+        kinds = {name: i for i, name in enumerate(self.schema.entities)}
+
+        def numbers(entity: str, keys: Sequence[str]) -> dict[str, int]:
+            kind = kinds.get(entity, -1)
+            return {} if kind < 0 else {key: self.id_for(kind, key) for key in keys}
+
+        self.rings.take(news, numbers)
+        self.state = self.state._replace(rings=self.rings.log())
 
     def add_label(self, row: int, known_at: int, is_fraud: bool) -> None:
         """Adds a label of a row, known from `known_at` (microseconds UTC) on."""

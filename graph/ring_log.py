@@ -5,13 +5,14 @@ time on. The log is small beside transactions and changes a few times a day, so 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph.compiled import allocating, kernel
-from graph.ring_records import Membership, RingStatus
+from graph.ring_records import Membership, RingMark, RingStatus
 from graph.store import RingStore, Store
 
 UNJUDGED, CONFIRMED, DISMISSED = range(3)
@@ -145,6 +146,15 @@ class RingTouch(NamedTuple):
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class RingNews:
+    """What is new in a store's feeds of rings, up to its ring watermark."""
+
+    watermark: int
+    memberships: list[Membership]
+    marks: list[RingMark]
+
+
 class RingHistory:
     """All that a store's feeds say of rings, with integer ids.
 
@@ -182,22 +192,26 @@ class RingHistory:
         """Bytes of the arrays."""
         return self.members.nbytes + self.marks.nbytes + self.scores.nbytes
 
-    def catch_up(self, store: Store, numbers: Numbers) -> bool:
-        """Reads what the store's feeds have that this lacks; returns whether there was anything.
-
-        A store that keeps no rings has none.
+    def news(self, store: Store) -> RingNews | None:
+        """What the store's feeds have that this lacks; None where that is nothing, or the store keeps no rings.
 
         Raises:
-            StoreError: the store is away; nothing has changed.
+            StoreError: the store is away.
         """
         if not isinstance(store, RingStore):
-            return False
+            return None
         # Read first: what is committed between here and the feeds is read again from here at the next look.
         mark = store.ring_watermark()
         seen, last_member, last_mark = self.seen
         if mark == seen:
-            return False
-        memberships, marks = list(store.memberships(last_member)), list(store.ring_marks(last_mark))
+            return None
+        return RingNews(mark, list(store.memberships(last_member)), list(store.ring_marks(last_mark)))
+
+    def take(self, news: RingNews, numbers: Numbers) -> None:
+        """Adds what is new in the news; what is known already is passed over."""
+        seen, last_member, last_mark = self.seen
+        memberships = [m for m in news.memberships if m.seq > last_member]
+        marks = [m for m in news.marks if m.seq > last_mark]
         members = self._member_rows(memberships, numbers)
         lines = [
             (m.at, self._number(m.ring_id), 0 if m.members is None else m.members, _JUDGED[m.status]) for m in marks
@@ -207,11 +221,10 @@ class RingHistory:
         scores = [np.nan if m.score is None else m.score for m in marks]
         self.scores = np.concatenate([self.scores, np.array(scores, np.float64)])
         self.seen = (
-            mark,
+            max(news.watermark, seen),
             memberships[-1].seq if memberships else last_member,
             marks[-1].seq if marks else last_mark,
         )
-        return True
 
     def _member_rows(self, memberships: Iterable[Membership], numbers: Numbers) -> list[tuple[int, int, int, bool]]:
         keys: dict[str, dict[str, None]] = {}
