@@ -153,6 +153,8 @@ def _load(path: Path, schema: GraphSchema) -> "tuple[AsOfIndex, dict[str, Any]] 
         Watermark(*head["watermark"]),
         head["own"],
     )
+    index.rings.restore(head["rings"], head["rings_seen"], *(arrays[f"ring_{name}"] for name in _RINGS))
+    index.state = index.state._replace(rings=index.rings.log())
     return index, about
 
 
