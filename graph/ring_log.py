@@ -146,6 +146,15 @@ class RingTouch(NamedTuple):
     since: int
 
 
+def ring_watermark(store: Store) -> int:
+    """A number that grows with whatever changes a `RingHistory`; 0 for a store that keeps no rings.
+
+    Raises:
+        StoreError: the store is away.
+    """
+    return store.ring_watermark() if isinstance(store, RingStore) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class RingNews:
     """What is new in a store's feeds of rings, up to its ring watermark."""
@@ -201,7 +210,7 @@ class RingHistory:
         if not isinstance(store, RingStore):
             return None
         # Read first: what is committed between here and the feeds is read again from here at the next look.
-        mark = store.ring_watermark()
+        mark = ring_watermark(store)
         seen, last_member, last_mark = self.seen
         if mark == seen:
             return None

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from graph import state as kernels
 from graph.postings import Postings
 from graph.records import GraphSchema
+from graph.ring_log import ring_watermark
 from graph.state import State
-from graph.store import RingStore, Store, Watermark
+from graph.store import Store, Watermark
 
 if TYPE_CHECKING:
     from graph.index import AsOfIndex
@@ -185,7 +186,7 @@ def _belongs(index: "AsOfIndex", store: Store) -> bool:
     seen = index.watermark
     if mark.transaction < seen.transaction or mark.label < seen.label:
         return False
-    if index.rings.seen[0] > (store.ring_watermark() if isinstance(store, RingStore) else 0):
+    if index.rings.seen[0] > ring_watermark(store):
         return False
     if seen.transaction == 0:
         return True
