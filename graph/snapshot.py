@@ -70,6 +70,7 @@ class Snapshot:
             "own": index.own_rows(),
             "rings": list(index.rings.names),
             "rings_seen": list(index.rings.seen),
+            "about": about or {},
         }
 
     def _take(self, name: str, array: NDArray[Any], used: int) -> None:
@@ -180,8 +181,8 @@ def _state(empty: State, arrays: dict[str, NDArray[Any]]) -> State:
     return kernels.with_heads(kernels.with_records(state, records), arrays["heads"])
 
 
-def _belongs(index: "AsOfIndex", store: Store) -> bool:
-    """Whether the store still has the last transaction that the snapshot has seen, and as much of rings."""
+def belongs(index: "AsOfIndex", store: Store) -> bool:
+    """Whether the store still has the last transaction that the index has of it, and as much of rings."""
     mark = store.watermark()
     seen = index.watermark
     if mark.transaction < seen.transaction or mark.label < seen.label:
