@@ -70,10 +70,18 @@ class Network:
         Raises:
             BundleError: the network was trained without messages, so it has no states of entities.
         """
+        return self.states(batch)[1]
+
+    def states(self, batch: EgoBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings float32[B, hidden] as of `run`, and `entity_states`.
+
+        Raises:
+            BundleError: the network was trained without messages, so it has no states of entities.
+        """
         if not self._messages:
             raise BundleError("the network has no states of entities", hint="train it with messages")
-        states: NDArray[np.float32] = self._session.run(("entities",), self._feed(batch))[0]
-        return states
+        embeddings, own = self._session.run(("embedding", "entities"), self._feed(batch))
+        return embeddings, own
 
     def _feed(self, batch: EgoBatch) -> dict[str, NDArray[Any]]:
         if not self._messages:
