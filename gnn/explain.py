@@ -7,6 +7,7 @@ part is one theme of its own. The strongest themes are told, with the figures be
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
@@ -46,6 +47,7 @@ _THEMES = {
     "LINKED_USERS": ("peer_fraud", "peers_with_fraud", "peers_new", "peer_tx_mean"),
     "OTHER_LINKS": ("other_fraud", "other_users"),
     "TIME": ("hour", "weekday", "hour_share"),
+    "RING": ("ring_score", "ring_confirmed", "ring_since", "ring_members", "ring_entities"),
 }
 _THEME_OF = {measure: theme for theme, measures in _THEMES.items() for measure in measures}
 NETWORK_CODE = "NEIGHBOURHOOD"
@@ -78,6 +80,39 @@ class Facts:
         return 0 if isnan(value) else int(value)
 
 
+@dataclass(frozen=True, slots=True)
+class RingReached:
+    """The ring that entities of a transaction were in as of its time.
+
+    Attributes:
+        score, members, confirmed: as of then; `confirmed` by an investigator.
+        through: types of the entities that were in it.
+        seconds: how long the first of them had been in it.
+    """
+
+    ring_id: str
+    score: float
+    members: int
+    confirmed: bool
+    through: tuple[str, ...]
+    seconds: float
+
+    def evidence(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "ring_id": self.ring_id,
+            "status": "confirmed" if self.confirmed else "not judged",
+            "score": self.score,
+            "members": self.members,
+            "through": list(self.through),
+            "seconds": self.seconds,
+        }
+
+
+def _noun(subject: str) -> str:
+    return "IP address" if subject == "ip" else subject.replace("_", " ")
+
+
 class _Group:
     """Features that make one reason: those of one theme about one subject.
 
@@ -97,7 +132,7 @@ class _Group:
         self.text = _TEXTS[theme]
         noun = subject.replace("_", " ")
         self.title = "IP address" if subject == "ip" else noun.capitalize()
-        self.middle = self.title if subject == "ip" else noun
+        self.middle = _noun(subject)
         self.unnamed_title, self.unnamed_middle = f"The {noun}", f"the {noun}"
 
 
@@ -120,7 +155,11 @@ class Explainer:
         places: dict[str, dict[str, int]] = {}
         for i, feature in enumerate(catalogue):
             theme = "VALUE" if feature.subject in categories else _THEME_OF.get(feature.measure, "NUMBER")
-            subject, measure = (feature.measure, "value") if theme == "NUMBER" else (feature.subject, feature.measure)
+            subject, measure = feature.subject, feature.measure
+            if theme == "NUMBER":
+                subject, measure = measure, "value"
+            elif theme == "RING":  # one reason, whichever of its entities are in the ring
+                subject, measure = "transaction", feature.name
             of_feature[i] = numbers.setdefault((subject, theme), len(numbers))
             places.setdefault(subject, {})[measure] = i
         names = catalogue.names
@@ -139,6 +178,7 @@ class Explainer:
         keys: Sequence[dict[str, str]],
         neighbourhoods: Sequence[dict[str, Any]],
         users_with_fraud: Callable[[int], list[str]],
+        ring_of: Callable[[int], RingReached | None],
     ) -> list[list[Reason]]:
         """Reasons for n transactions, strongest first, one at least and five at most.
 
@@ -149,13 +189,14 @@ class Explainer:
             keys: each transaction's entity keys and category values by type.
             neighbourhoods: each ego-graph's counts.
             users_with_fraud: gives the linked users with known fraud of the i-th transaction.
+            ring_of: gives the ring that entities of the i-th transaction were in as of its time.
         """
         network = (gnn - self._gnn_base) * self._gnn_weight
         chosen, weights = strongest(contributions, self._theme_of, len(self._groups), self._head_weight, network)
         rows = zip(chosen.tolist(), weights.tolist(), legible(features).tolist(), keys, neighbourhoods, strict=True)
         return [
             [
-                self._reason(group, weight, values, named, neighbourhood, i, users_with_fraud)
+                self._reason(group, weight, values, named, neighbourhood, i, users_with_fraud, ring_of)
                 for group, weight in zip(groups, moved, strict=True)
                 if group >= 0
             ]
@@ -171,6 +212,7 @@ class Explainer:
         neighbourhood: dict[str, Any],
         i: int,
         users_with_fraud: Callable[[int], list[str]],
+        ring_of: Callable[[int], RingReached | None],
     ) -> Reason:
         evidence: dict[str, Any] = {"effect": "raises" if weight > 0 else "lowers", "log_odds": round(weight, 4)}
         if group == len(self._groups):
@@ -180,6 +222,11 @@ class Explainer:
         about = self._groups[group]
         # NaN differs from itself.
         evidence["figures"] = {name: v for name, m in about.members if (v := values[m]) == v}
+        if about.theme == "RING":
+            ring = ring_of(i)
+            if ring is not None:
+                evidence["ring"] = ring.evidence()
+                return Reason(about.code, _ring_text(ring, keys), evidence)
         key = keys.get(about.subject, "")
         if key:
             evidence[about.subject] = key
@@ -301,6 +348,21 @@ def _number(f: Facts) -> str:
     return f"{f.subject.replace('_', ' ').capitalize()} is {value:,.6g}"
 
 
+def _no_ring(_: Facts) -> str:
+    return "Neither its user nor anything it used is in a fraud ring"
+
+
+def _ring_text(ring: RingReached, keys: dict[str, str]) -> str:
+    named = [" ".join((_noun(kind), keys[kind])) for kind in ring.through]
+    who = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    be = "is" if len(named) == 1 else "are"
+    judged = "confirmed by an investigator" if ring.confirmed else "not judged yet"
+    return (
+        f"{who[0].upper()}{who[1:]} {be} in the ring {ring.ring_id} ({_plural(ring.members, 'member')}, score "
+        f"{ring.score:.2f}, {judged}), for {span(ring.seconds)}"
+    )
+
+
 def _network_text(weight: float, nodes: dict[str, int], linked: list[str]) -> str:
     counts = ", ".join(_plural(n, kind) for kind, n in nodes.items())
     fraud = f"; known fraud links to {', '.join(linked)}" if linked else ""
@@ -320,4 +382,5 @@ _TEXTS: dict[str, Callable[[Facts], str]] = {
     "TIME": _time,
     "VALUE": _value,
     "NUMBER": _number,
+    "RING": _no_ring,
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnn.bundle import open_bundle
 from gnn.catalogue import Catalogue
-from gnn.explain import Explainer
+from gnn.explain import Explainer, RingReached
 from gnn.lookup import WALK, fill
 from gnn.predictor import Predictor
 from gnn.scoring import Answer, Question
@@ -144,9 +144,11 @@ class Scorer:
                 row += 1
         size = int(offsets[n])
         egos = EgoStore(self.schema.entities, self._nodes[:size], self._parents[:size], self._counts[:n], offsets)
-        return self._answers(questions, features, egos)
+        return self._answers(questions, features, egos, ids)
 
-    def _answers(self, questions: Sequence[Question], features: NDArray[np.float32], egos: EgoStore) -> list[Answer]:
+    def _answers(
+        self, questions: Sequence[Question], features: NDArray[np.float32], egos: EgoStore, ids: NDArray[np.int32]
+    ) -> list[Answer]:
         prediction = self.predictor.predict(features, egos, explain=True)
         assert prediction.contributions is not None
         neighbourhoods = self._neighbourhoods(egos.counts)
@@ -157,6 +159,7 @@ class Scorer:
             [{**question.entities, **question.categories} for question in questions],
             neighbourhoods,
             self._users_with_fraud,
+            lambda i: self._ring_of(ids[i], questions[i].occurred_at),
         )
         band = self.policy.band
         return [
@@ -181,6 +184,15 @@ class Scorer:
         """Other users in the i-th ego-graph of whom fraud is known; those at fewer hops first."""
         names = self._index.names
         return [names[number] for number in self._linked[i].tolist() if number >= 0]
+
+    def _ring_of(self, ids: NDArray[np.int32], t: int) -> RingReached | None:
+        """The ring that the first of these ids, those of entities, were in as of t."""
+        kinds = self.schema.entities
+        ring = self._index.ring_of(ids[: len(kinds)].tolist(), t)
+        if ring is None:
+            return None
+        through = tuple(kinds[k] for k in ring.through)
+        return RingReached(ring.ring_id, ring.score, ring.members, ring.confirmed, through, (t - ring.since) / 1e6)
 
 
 @kernel
