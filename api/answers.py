@@ -186,6 +186,29 @@ class VerdictOut(BaseModel):
     labels: LabelsOut
 
 
+class SimilarEntityOut(BaseModel):
+    """An entity like the one asked about; `band` is the worst of its latest transactions'."""
+
+    type: str
+    key: str
+    similarity: float = Field(ge=-1, le=1, description="Cosine of the angle between the embeddings.")
+    transactions: int
+    fraud_known: int
+    first_at: datetime | None
+    last_at: datetime | None
+    band: Literal["approve", "review", "block"] | None
+
+
+class SimilarOut(BaseModel):
+    """Entities like one, the most alike first; `as_of` is the moment as of which they are compared."""
+
+    type: str
+    key: str
+    as_of: datetime
+    model_version: str
+    similar: list[SimilarEntityOut]
+
+
 class ProblemOut(BaseModel):
     """What went wrong (RFC 9457)."""
 
@@ -215,3 +238,21 @@ LABEL_EXAMPLE = {
     "source": "chargeback",
 }
 VERDICT_EXAMPLE = {"verdict": "confirmed", "by": "Ana", "note": "three accounts, one phone, the same menu"}
+SIMILAR_EXAMPLE = {
+    "type": "user",
+    "key": "U-1042",
+    "as_of": "2026-02-01T00:00:00Z",
+    "model_version": "20260131-9c41f2a7b6e0",
+    "similar": [
+        {
+            "type": "user",
+            "key": "U-2077",
+            "similarity": 0.9312,
+            "transactions": 4,
+            "fraud_known": 1,
+            "first_at": "2026-01-29T18:02:11Z",
+            "last_at": "2026-01-31T19:40:05Z",
+            "band": "block",
+        }
+    ],
+}

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import decisions, entities, handlers, health, labels, rings, scoring, verdicts
+from api import decisions, entities, handlers, health, labels, rings, scoring, similar, verdicts
 from api.answers import ProblemOut
 from api.engine import Pending
 from api.http import schemas
@@ -99,7 +99,7 @@ def create_app(
     )
     app.state.service = service
     handlers.install(app)
-    for module in (scoring, labels, decisions, entities, rings, verdicts, health):
+    for module in (scoring, labels, decisions, similar, entities, rings, verdicts, health):
         app.include_router(module.router)
     # Routes are tried in order, and FastAPI's own pages stand first: what is asked most goes before them.
     app.router.routes.sort(key=lambda route: getattr(route, "path", "") != scoring.PATH)

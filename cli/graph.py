@@ -3,6 +3,8 @@
 import typer
 
 from cli.console import JsonOption, StoreOption, emit, out
+from cli.graph_embed import embed
+from cli.graph_similar import similar
 
 app = typer.Typer(help="Look at the graph store.", no_args_is_help=True)
 
@@ -30,3 +32,7 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(f"{name:<24}{count:>14,}")
 
     emit(counts, as_json=as_json, text=text)
+
+
+app.command()(embed)
+app.command()(similar)

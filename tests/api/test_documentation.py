@@ -17,6 +17,7 @@ def test_every_route_is_documented_with_its_key_and_its_errors(shared: Running) 
         "/v1/decisions/{transaction_id}",
         "/v1/entities/{type}/{key}",
         "/v1/entities/{type}/{key}/graph",
+        "/v1/entities/{type}/{key}/similar",
         "/v1/rings",
         "/v1/rings/{ring_id}",
         "/v1/rings/{ring_id}/graph",

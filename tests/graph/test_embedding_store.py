@@ -45,9 +45,7 @@ def unit(n: int, dimension: int = 16, seed: int = 0) -> NDArray[np.float32]:
 
 def refresh(seed: int = 0, *, users: list[str] = USERS, dimension: int = 16, at: int = AT) -> EmbeddingRefresh:
     devices = TypeEmbeddings("device", ["d0", "d1", "d2"], unit(3, dimension, seed + 1))
-    return EmbeddingRefresh(
-        at, "model-1", (TypeEmbeddings("user", users, unit(len(users), dimension, seed)), devices)
-    )
+    return EmbeddingRefresh(at, "model-1", (TypeEmbeddings("user", users, unit(len(users), dimension, seed)), devices))
 
 
 def expected(of_type: TypeEmbeddings, key: str, limit: int) -> dict[str, float]:
@@ -175,7 +173,7 @@ def test_more_vectors_than_one_block_or_batch(store: Store) -> None:
     columns = transaction_columns(GraphSchema(("user",)))
     n = 9_000
     names = [f"p{i}" for i in range(n)]
-    table = {name: names for name in ("transaction_id", "entity:user")}
+    table = dict.fromkeys(("transaction_id", "entity:user"), names)
     table |= {"occurred_at": [AT] * n, "arrived_at": [AT] * n, "amount": [1] * n, "currency": [None] * n}
     store.upsert_transactions(pa.table([pa.array(table[f.name], f.type) for f in columns], columns))
     given = TypeEmbeddings("user", names[::-1], unit(n, 8))
