@@ -15,19 +15,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gnn.curves import RELIABILITY_EDGES, curves
+from gnn.intervals import Draws, Figures, blocks_of, drawn, number, with_intervals
 from gnn.policy import Costs
 from gnn.ranking import ranking_figures
 from gnn.scored import KnownUsers, Scored, paired, read_scores
 
 TOP: Final = 100
 """How many transactions or users an investigator looks at in a day, for precision at the top."""
-
-_RESAMPLES: Final = 200
-_FEWEST_BLOCKS: Final = 8
-_CHUNKS: Final = 20
-
-Figures = dict[str, dict[str, float | None]]
-"""By name, `value` and the ends of its 95% interval, `low` and `high`; None where not defined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,7 @@ def evaluate(
                 "until": _iso_day(first + 7),
                 "transactions": len(part),
                 "frauds": int(part.fraud.sum()),
-                "figures": _with_intervals(_draws(part, _blocks(part), prices, rng, drop_detected)),
+                "figures": with_intervals(_draws(part, blocks_of(part), prices, rng, drop_detected)),
             }
         )
     summary = {
@@ -99,7 +93,7 @@ def evaluate(
         "models": list(rows.models),
         "costs": {"review": prices.review, "decline": prices.decline, "fraud_loss": prices.fraud_loss},
     }
-    figures = _with_intervals(_draws(rows, _blocks(rows), prices, rng, drop_detected))
+    figures = with_intervals(_draws(rows, blocks_of(rows), prices, rng, drop_detected))
     return Evaluation(summary, figures, weeks, curves(rows, prices))
 
 
@@ -124,13 +118,13 @@ def compare(
     prices = costs or Costs()
     mine, theirs = paired(read_scores(a), read_scores(b))
     # Row by row the same order, so the same blocks and the same draws.
-    measured = [_draws(part, _blocks(mine), prices, np.random.default_rng(seed), False) for part in (mine, theirs)]
+    measured = [_draws(part, blocks_of(mine), prices, np.random.default_rng(seed), False) for part in (mine, theirs)]
     figures = {}
     for name, left in measured[0].items():
         right = measured[1].get(name)
         if right is not None:
-            difference = _with_intervals({name: left - right})[name]
-            figures[name] = {"a": _number(left[0]), "b": _number(right[0]), **difference}
+            difference = with_intervals({name: left - right})[name]
+            figures[name] = {"a": number(left[0]), "b": number(right[0]), **difference}
     return {"transactions": len(mine), "frauds": int(mine.fraud.sum()), "figures": figures}
 
 
@@ -186,21 +180,12 @@ def transaction_precision(rows: Scored, *, top: int = TOP) -> dict[int, float]:
     return dict(zip(days.tolist(), share.tolist(), strict=True))
 
 
-def _blocks(rows: Scored) -> NDArray[np.int32]:
-    """The bootstrap's block of each row: its week, or day, or one of twenty stretches of as many rows."""
-    for unit in (rows.week, rows.day):
-        names, block = np.unique(unit, return_inverse=True)
-        if len(names) >= _FEWEST_BLOCKS or (unit is rows.day and len(names) >= 5):
-            return block.astype(np.int32)
-    return (np.arange(len(rows)) * min(_CHUNKS, len(rows)) // len(rows)).astype(np.int32)
-
-
 def _draws(
     rows: Scored, block: NDArray[np.int32], costs: Costs, rng: np.random.Generator, drop_detected: bool
-) -> dict[str, NDArray[np.float64]]:
+) -> Draws:
     """Every figure: first of the rows as they are, then of each draw of blocks with replacement."""
-    blocks = int(block.max()) + 1
-    counts = np.vstack([np.ones(blocks), rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=_RESAMPLES)])
+    counts = drawn(block, rng)
+    blocks = counts.shape[1]
 
     def total(values: NDArray[Any]) -> NDArray[np.float64]:
         sums: NDArray[np.float64] = counts @ np.bincount(block, weights=values, minlength=blocks)
@@ -209,11 +194,7 @@ def _draws(
     fraud, p = rows.fraud, rows.probability
     size, frauds = total(np.ones(len(rows))), total(fraud)
     with np.errstate(invalid="ignore", divide="ignore"):
-        figures = ranking_figures(p, fraud, block, counts)
-        figures[f"precision_at_{TOP}"] = _over_days(transaction_precision(rows), rows, block, counts)
-        by_user = user_precision(rows, drop_detected=drop_detected)
-        if by_user:
-            figures[f"user_precision_at_{TOP}"] = _over_days(by_user, rows, block, counts)
+        figures = ranking_draws(rows, block, counts, drop_detected=drop_detected)
         flagged, caught = total(rows.flagged), total(rows.flagged & fraud)
         figures["precision"] = caught / flagged
         figures["recall"] = caught / frauds
@@ -230,6 +211,25 @@ def _draws(
             figures["saved_share"] = saved / at_stake
         figures["brier"] = total((p - fraud) ** 2) / size
         figures["calibration_error"] = _calibration_error(rows, block, counts)
+    return figures
+
+
+def ranking_draws(
+    rows: Scored, block: NDArray[np.int32], counts: NDArray[np.float64], *, drop_detected: bool = False
+) -> Draws:
+    """The figures that only the order of scores decides.
+
+    Args:
+        rows: in order of occurrence; any scores, not only probabilities.
+        block, counts: as in `gnn.intervals`.
+        drop_detected: as in `evaluate`.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        figures = ranking_figures(rows.probability, rows.fraud, block, counts)
+        figures[f"precision_at_{TOP}"] = _over_days(transaction_precision(rows), rows, block, counts)
+        by_user = user_precision(rows, drop_detected=drop_detected)
+        if by_user:
+            figures[f"user_precision_at_{TOP}"] = _over_days(by_user, rows, block, counts)
     return figures
 
 
@@ -254,19 +254,6 @@ def _calibration_error(rows: Scored, block: NDArray[np.int32], counts: NDArray[n
     size = counts @ np.bincount(block, minlength=blocks)
     error: NDArray[np.float64] = np.abs(counts @ gap.reshape(blocks, ranges)).sum(axis=1) / size
     return error
-
-
-def _with_intervals(draws: dict[str, NDArray[np.float64]]) -> Figures:
-    figures: Figures = {}
-    for name, values in draws.items():
-        resampled = values[1:][np.isfinite(values[1:])]
-        low, high = np.percentile(resampled, [2.5, 97.5]) if len(resampled) else (np.nan, np.nan)
-        figures[name] = {"value": _number(values[0]), "low": _number(low), "high": _number(high)}
-    return figures
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _iso(microseconds: int) -> str:

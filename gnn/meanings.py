@@ -63,6 +63,12 @@ MEANINGS: dict[str, Meaning] = {
         True,
         "Share of frauds caught when one genuine transaction in 1,000 may be stopped.",
     ),
+    "recall_at_0.5%_fpr": Meaning(
+        "Recall at 0.5% false alarms",
+        "share",
+        True,
+        "Share of frauds caught when one genuine transaction in 200 may be stopped.",
+    ),
     "recall_at_1%_fpr": Meaning(
         "Recall at 1% false alarms",
         "share",

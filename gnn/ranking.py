@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-FALSE_POSITIVE_RATES: Final = (0.001, 0.01)
+FALSE_POSITIVE_RATES: Final = (0.001, 0.005, 0.01)
 
 
 def _readonly(dtype: Any, ndim: int) -> Any:

@@ -25,15 +25,23 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each package may import of the others. Tests and benchmarks may import everything."""
 
-TF_FILES = ("gnn/model.py", "gnn/train_gnn.py", "gnn/export.py")
+TF_FILES = ("gnn/model.py", "gnn/train_gnn.py", "gnn/export.py", "gnn/plain_network.py")
 TRAINING_LIBRARIES = {
     "tensorflow": TF_FILES,
     "tensorflow_gnn": TF_FILES,
     "tf_keras": TF_FILES,
     "tf2onnx": TF_FILES,
     "onnx": TF_FILES,
-    "lightgbm": ("gnn/head.py",),
-    "sklearn": ("gnn/anomaly.py", "gnn/calibration.py", "gnn/head.py", "gnn/metrics.py", "gnn/train_gnn.py"),
+    "lightgbm": ("gnn/head.py", "gnn/standard_models.py"),
+    "sklearn": (
+        "gnn/anomaly.py",
+        "gnn/calibration.py",
+        "gnn/head.py",
+        "gnn/metrics.py",
+        "gnn/oversampling.py",
+        "gnn/standard_models.py",
+        "gnn/train_gnn.py",
+    ),
 }
 ETL_LIBRARIES = {
     "pandera": ("etl/contract/schema.py",),
