@@ -105,8 +105,15 @@ def _at_hubs(
     met: Meetings, far: NDArray[np.int64], part: NDArray[np.int64], settings: RingSettings
 ) -> NDArray[np.int64]:
     """int64[users]: the part of each user, with those in no ring yet joined at the hubs where many of them were."""
+    # Whom something closer holds together already is at home at a hub where most of them were, else a guest.
     users_of = np.bincount(part[np.unique(met.user)], minlength=int(part.max()) + 1)
-    far = far[users_of[part[met.user[far]]] < settings.members]
+    visits = np.unique((met.entity[met.place[far]].astype(np.int64) << 32) | met.user[far])
+    there = (visits >> 32 << 32) | part[visits & 0xFFFFFFFF]
+    at_home, count = np.unique(there, return_counts=True)
+    at_home = at_home[(2 * count >= users_of[at_home & 0xFFFFFFFF]) & (count >= settings.hub_least)]
+    mine = part[met.user[far]]
+    home = np.isin((met.entity[met.place[far]].astype(np.int64) << 32) | mine, at_home)
+    far = far[(users_of[mine] < settings.members) | home]
     hubs: dict[int, set[int]] = {}
     for entity, user in zip(met.entity[met.place[far]].tolist(), met.user[far].tolist(), strict=True):
         hubs.setdefault(entity, set()).add(user)
