@@ -7,6 +7,7 @@ import typer
 
 from cli.console import JsonOption, emit, out
 from cli.paths import file_to_write
+from cli.tables import print_columns
 from graph.errors import InputError
 
 app = typer.Typer()
@@ -16,36 +17,49 @@ app = typer.Typer()
 def evaluate(
     what: Annotated[Path, typer.Argument(metavar="SCORES|BUNDLE", help="Scores (.parquet), or a bundle's directory.")],
     against: Annotated[Path | None, typer.Option(help="Other scores to compare with, on the same rows.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="What truly happened (.parquet or .csv): judges instead of labels, and tells kinds of fraud."
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots, and its figures as .json.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how good scores are: ranking, money, calibration, overall and by week, with 95% intervals.
+    """Say how good scores are: ranking, money, calibration, overall, by week and by kind, with 95% intervals.
 
     Example: quipu evaluate scores.parquet --against before.parquet --html report.html
     """
     if what.is_dir():
-        if against or html:
+        if against or html or truth:
             raise InputError(
-                f"{what} is a bundle; --against and --html take scores", hint="make some: quipu backtest --out FILE"
+                f"{what} is a bundle; --against, --truth and --html take scores",
+                hint="make some: quipu backtest --out FILE",
             )
         _bundle(what, as_json)
         return
     from gnn.evaluation import compare
     from gnn.evaluation import evaluate as measure
     from gnn.policy import Costs
+    from gnn.truth import judged_by, read_truth
     from graph.settings import settings
 
     if html is not None:
         file_to_write(html, "--html")
     costs = Costs.from_settings(settings())
-    scores = _read(what)
+    scores, other = _read(what), None if against is None else _read(against)
+    if truth is not None:
+        verdicts = read_truth(truth)
+        scores, other = judged_by(scores, verdicts), None if other is None else judged_by(other, verdicts)
     result = measure(scores, costs=costs)
-    compared = compare(scores, _read(against), costs=costs) if against is not None else None
+    compared = compare(scores, other, costs=costs) if other is not None else None
     if html is not None:
         from gnn.report import write_report
 
-        write_report(result, html, title=f"Quality of {what.name}", against=compared)
+        by = ", judged by what truly happened" if truth is not None else ""
+        write_report(result, html, title=f"Quality of {what.name}{by}", against=compared)
     document = result.to_dict()
+    document["judged_by"] = "labels" if truth is None else "truth"
     if compared is not None:
         document["against"] = compared
     if html is not None:
@@ -102,17 +116,30 @@ def _text(result: dict[str, Any]) -> None:
             other = compared["figures"][name]
             cells += [meaning.shown(other["b"]), meaning.shown(other["value"]), _interval(meaning, other)]
         rows.append(cells)
-    _columns(rows)
+    print_columns(rows)
     shown = {name: title for name, title in _WEEKLY.items() if name in result["figures"]}
     rows = [["week from", "transactions", "frauds", *shown.values()]]
     for week in result["weeks"]:
         values = (MEANINGS[name].shown(week["figures"].get(name, {}).get("value")) for name in shown)
         rows.append([week["from"], f"{week['transactions']:,}", f"{week['frauds']:,}", *values])
-    _columns(rows)
+    print_columns(rows)
+    for groups in (result["typologies"], result["histories"]):
+        if groups:
+            rows = [["", "transactions", "frauds", *_GROUPED.values()]]
+            for group in groups:
+                values = (MEANINGS[name].shown(group["figures"].get(name, {}).get("value")) for name in _GROUPED)
+                rows.append([group["title"], f"{group['transactions']:,}", f"{group['frauds']:,}", *values])
+            print_columns(rows)
     if "html" in result:
         out.print(f"\nreport: {result['html']}")
 
 
+_GROUPED = {
+    "average_precision": "avg precision",
+    "auc": "AUC",
+    "recall_at_0.5%_fpr": "recall@0.5%",
+    "recall": "recall of the policy",
+}
 _WEEKLY = {
     "average_precision": "avg precision",
     "auc": "AUC",
@@ -120,18 +147,6 @@ _WEEKLY = {
     "recall_at_1%_fpr": "recall@1%",
     "saved": "saved",
 }
-
-
-def _columns(rows: list[list[str]]) -> None:
-    """Lines of aligned columns, the first to the left, whatever the terminal's width."""
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
-    out.print()
-    for row in rows:
-        line = "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        )
-        out.print(line)
 
 
 def _interval(meaning: Any, figure: dict[str, Any]) -> str:

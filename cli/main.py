@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "train a model on what is known, and write its bundle",
     "backtest": "score a period as if it happened now",
     "evaluate": "say how good scores or a bundle are",
+    "ablate": "measure what each part of the model is worth, beside standard models",
     "score": "score a file by the same path as the service",
     "serve": "start the scoring service",
     "models": "list, promote and roll back bundles",

@@ -6,6 +6,7 @@ replayed without labels, without links or without extra columns, and the whole r
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,8 @@ from gnn.scored import read_scores
 from gnn.standard_models import STANDARD_MODELS, TUNED, Known, Scores, StandardModel
 from gnn.tensors import EgoStore
 from gnn.training import Candidates, TrainingSettings, split_labelled
-from graph.errors import InputError
+from gnn.truth import judged_by
+from graph.errors import InputError, NotFound
 from graph.progress import Progress, Silent
 from graph.store import Store
 
@@ -109,7 +111,8 @@ class Ablation:
     """What was measured; JSON values but for the scores.
 
     Attributes:
-        summary: transactions, unlabelled, frauds, fraud_share, from, until, train_until, trainings, bootstrap.
+        summary: transactions, unlabelled, frauds, fraud_share, from, until, train_until, trainings, judged_by
+            (labels or truth), shuffled_labels.
         variants: for each its name, title, kind, what it knows, and `figures`: by name `value`, `low`, `high` and
             `difference` (`value`, `low`, `high` of the variant less the whole; None for the whole).
         scores: a table of the rows judged: transaction_id, occurred_at, is_fraud, user_id, amount, and a column a
@@ -185,6 +188,7 @@ def ablate(
     until: int | None = None,
     retrain_every: int | None = None,
     only: Sequence[str] | None = None,
+    truth: pa.Table | None = None,
     shuffle_labels: bool = False,
     settings: TrainingSettings | None = None,
     progress: Progress | None = None,
@@ -195,13 +199,22 @@ def ablate(
         train_until, until: microseconds UTC; without `until`, up to the end of history.
         retrain_every: microseconds between trainings; without it the first models score all.
         only: names of variants; by default all that say something about this store.
+        truth: what `gnn.truth.read_truth` gave, to judge by instead of by the labels that became known. Models
+            learn from labels all the same.
         shuffle_labels: give the labels to other transactions at random before anything else. Then nothing is left
             to learn, and an AUC that is not about 0.5 tells of a leak.
 
     Raises:
         InputError: the period is empty, or a variant is not known.
         NotEnoughData: too little was known at the first training, or there is nothing to judge by.
+        NotFound: the libraries for training are not installed.
     """
+    absent = [name for name in ("lightgbm", "sklearn", "tensorflow", "tensorflow_gnn") if find_spec(name) is None]
+    if absent:
+        raise NotFound(
+            f"the libraries for training are not installed ({', '.join(absent)})",
+            hint="install them beside Quipu: uv sync --group training",
+        )
     watcher, given = progress or Silent(), settings or TrainingSettings()
     history = read_history(store, progress=watcher)
     period = Period.of(history, train_until, until)
@@ -211,6 +224,8 @@ def ablate(
         order = np.random.default_rng(given.seed).permutation(len(history.label_fraud))
         history = replace(history, label_fraud=history.label_fraud[order])
     table = facts_of(store, history, rows)
+    if truth is not None:
+        table = judged_by(table, truth)
     judge = _Judge(table, given.seed)  # tells at once where there is nothing to judge by
     scores: dict[str, NDArray[np.float64]] = {}
     for knows in dict.fromkeys(variant.knows for variant in variants):
@@ -226,6 +241,7 @@ def ablate(
         **judge.summary,
         "train_until": _iso(train_until),
         "trainings": len(period.trainings(history.arrived_at, retrain_every)),
+        "judged_by": "labels" if truth is None else "truth",
         "shuffled_labels": shuffle_labels,
     }
     return Ablation(summary, judged, table)

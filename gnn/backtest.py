@@ -25,6 +25,7 @@ _COLUMNS = [
     "is_fraud",
     "user_id",
     "amount",
+    "user_first_at",
 ]
 
 
@@ -47,7 +48,8 @@ def backtest(
 
     Returns:
         A table: transaction_id, occurred_at, probability, band, model_version, is_fraud (by the last label that ever
-        became known; null where there is none), and user_id and amount for reports.
+        became known; null where there is none), and for reports user_id, amount and user_first_at (when the user's
+        first transaction occurred).
 
     Raises:
         InputError: the period is empty, or `retrain_every` means more than 1,000 trainings.
@@ -70,9 +72,13 @@ def facts_of(store: Store, history: History, rows: NDArray[np.int64]) -> pa.Tabl
 
     Returns:
         A table, a row each in the order given: transaction_id, occurred_at, is_fraud (by the last label that ever
-        became known; null where there is none), user_id, amount (in units of the currency).
+        became known; null where there is none), user_id, amount (in units of the currency), user_first_at (when the
+        user's first transaction occurred; never after the row's own).
     """
     label, _ = history.labels_as_of(None)
+    user = history.ids[:, 0]
+    first_at = np.full(history.entities, np.iinfo(np.int64).max)
+    np.minimum.at(first_at, user, history.occurred_at)
     return pa.table(
         {
             "transaction_id": pa.array(_transaction_ids(store, history.seq[rows])),
@@ -80,6 +86,7 @@ def facts_of(store: Store, history: History, rows: NDArray[np.int64]) -> pa.Tabl
             "is_fraud": pa.array(label[rows] == 1, mask=label[rows] < 0),
             "user_id": pa.array(_keys(store, history.ids[rows, 0])),
             "amount": history.amount[rows] / 100.0,
+            "user_first_at": pa.array(first_at[user[rows]]).cast(TIMESTAMP),
         }
     )
 

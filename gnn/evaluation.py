@@ -4,7 +4,7 @@ Intervals are from a bootstrap over blocks of time (weeks, or days where there a
 time hang together, and drawing them one by one would make every interval too narrow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -14,14 +14,23 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gnn import groups
 from gnn.curves import RELIABILITY_EDGES, curves
 from gnn.intervals import Draws, Figures, blocks_of, drawn, number, with_intervals
 from gnn.policy import Costs
-from gnn.ranking import ranking_figures
+from gnn.ranking import FALSE_POSITIVE_RATES, ranking_figures, recall_name
 from gnn.scored import KnownUsers, Scored, paired, read_scores
 
 TOP: Final = 100
 """How many transactions or users an investigator looks at in a day, for precision at the top."""
+
+_OF_GROUPS: Final = (
+    "average_precision",
+    "auc",
+    *(recall_name(rate) for rate in FALSE_POSITIVE_RATES),
+    "recall",
+    "blocked_genuine_share",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +41,22 @@ class Evaluation:
         summary: transactions, unlabelled, frauds, fraud_share, from, until (ISO 8601), models, costs.
         figures: overall.
         weeks: for each week of seven days from the first day: from, until, transactions, frauds, figures.
+        typologies: for each kind of fraud, where kinds are told: name, title, transactions, frauds, figures of its
+            frauds against all genuine transactions.
+        histories: the same for a user's first transaction, users new within 30 days, and users known for longer,
+            where the scores tell when a user first came.
         curves: points for plots (see `gnn.curves`).
     """
 
     summary: dict[str, Any]
     figures: Figures
     weeks: list[dict[str, Any]]
+    typologies: list[dict[str, Any]]
+    histories: list[dict[str, Any]]
     curves: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"summary": self.summary, "figures": self.figures, "weeks": self.weeks, "curves": self.curves}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def evaluate(
@@ -56,7 +71,8 @@ def evaluate(
 
     Args:
         scores: columns as in `gnn.scored.COLUMNS`; with `user_id`, precision among users is measured too,
-            with `amount` (in units of the currency) also money.
+            with `amount` (in units of the currency) also money,
+            with `typology` each kind of fraud, with `user_first_at` new users apart from known ones.
         costs: what decisions cost.
         known_compromised: users to leave out of a day's precision among users, as known before that day.
         drop_detected: leave a user who was rightly among a day's top out for the rest of the week, as an
@@ -94,7 +110,24 @@ def evaluate(
         "costs": {"review": prices.review, "decline": prices.decline, "fraud_loss": prices.fraud_loss},
     }
     figures = with_intervals(_draws(rows, blocks_of(rows), prices, rng, drop_detected))
-    return Evaluation(summary, figures, weeks, curves(rows, prices))
+    told = [
+        [_of_group(group, rows, prices, rng) for group in found]
+        for found in (groups.typologies(rows), groups.histories(rows))
+    ]
+    return Evaluation(summary, figures, weeks, told[0], told[1], curves(rows, prices))
+
+
+def _of_group(group: groups.Group, rows: Scored, costs: Costs, rng: np.random.Generator) -> dict[str, Any]:
+    part = rows.taken(group.rows)
+    frauds = int(part.fraud.sum())
+    measured = with_intervals(_draws(part, blocks_of(part), costs, rng, False)) if 0 < frauds < len(part) else {}
+    return {
+        "name": group.name,
+        "title": group.title,
+        "transactions": len(part),
+        "frauds": frauds,
+        "figures": {name: measured[name] for name in _OF_GROUPS if name in measured},
+    }
 
 
 def compare(

@@ -134,15 +134,40 @@ def money(curve: dict[str, Any], saved: float | None) -> str:
     return _svg(draw)
 
 
+def variants(entries: list[dict[str, Any]], name: str, title: str) -> str:
+    """Differences of a figure to the first entry's, with their intervals: a line an entry, from top to bottom."""
+
+    def draw(ax: Axes) -> None:
+        others = [entry for entry in entries[1:] if name in entry["figures"]]
+        at = np.arange(len(others))[::-1]
+        value, low, high = (
+            np.array([_known(entry["figures"][name]["difference"][key]) for entry in others])
+            for key in ("value", "low", "high")
+        )
+        ax.axvline(0, color=INK, lw=1.2)
+        for kind, colour in (("quipu", BLUE), ("standard", AMBER)):
+            mine = np.array([entry["kind"] == kind for entry in others], dtype=bool)
+            ends = np.nan_to_num(np.vstack([value - low, high - value]).clip(min=0))
+            ax.errorbar(value[mine], at[mine], xerr=ends[:, mine], color=colour, fmt="o", ms=4.5, lw=1.5, capsize=3)
+        ax.set_yticks(at, [entry["title"] for entry in others])
+        ax.set(xlabel=f"{title}: difference to the whole", ylim=(-0.7, len(others) - 0.3))
+
+    return _svg(draw, height=1.2 + 0.27 * len(entries))
+
+
+def _known(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
 def _percent(*axes: Any) -> None:
     for axis in axes:
         axis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
 
 
-def _svg(draw: Any) -> str:
+def _svg(draw: Any, height: float = 3.7) -> str:
     """Draws on a figure of its own (no global state of pyplot); returns the SVG element."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.2, 3.7), layout="constrained")
+        figure = Figure(figsize=(6.2, height), layout="constrained")
         draw(figure.add_subplot())
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})

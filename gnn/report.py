@@ -51,6 +51,11 @@ def render_report(evaluation: Evaluation, *, title: str, against: dict[str, Any]
         figures=figures,
         weeks=evaluation.weeks,
         weekly=[name for name in (*weekly, "recall_at_1%_fpr", "saved") if name in figures],
+        groups={
+            "By kind of fraud": evaluation.typologies,
+            "By how long the user has been known": evaluation.histories,
+        },
+        by_group={name: MEANINGS[name] for name in _BY_GROUP},
         tiles=[name for name in _TILES if name in figures],
         meanings={name: meaning for name, meaning in MEANINGS.items() if name in figures},
         against=against,
@@ -60,6 +65,9 @@ def render_report(evaluation: Evaluation, *, title: str, against: dict[str, Any]
 
 
 _TILES = ("average_precision", "auc", "recall_at_1%_fpr", "user_precision_at_100", "saved_share", "calibration_error")
+
+
+_BY_GROUP = ("average_precision", "auc", "recall_at_0.5%_fpr", "recall")
 
 
 def _verdict(name: str, difference: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from graph.errors import InputError, NotEnoughData
 from graph.records import DAY, TIMESTAMP
 
 COLUMNS: Final = ("transaction_id", "occurred_at", "probability", "band", "model_version", "is_fraud")
-"""Columns that a table of scores has; `user_id` and `amount` (in units of the currency) may be there too."""
+"""Columns that a table of scores has. There may be `user_id`, `amount` (in units of the currency),
+`user_first_at` (when the user's first transaction occurred) and `typology` (the kind of each fraud) too."""
 
 KnownUsers = Mapping[date, Set[str]]
 """By day (UTC), the users who were known as compromised before it."""
@@ -36,6 +37,8 @@ class Scored:
         amount: float64[n] in units of the currency, or None.
         user: int64[n], numbers of users, or None.
         known: bool[n], the user was known as compromised before that day.
+        user_age: int64[n], microseconds since the user's first transaction, or None.
+        typology: n texts, null where genuine or not told, or None.
         models: distinct model versions.
         unlabelled: how many rows were left out for want of a label.
     """
@@ -51,6 +54,8 @@ class Scored:
     amount: NDArray[np.float64] | None
     user: NDArray[np.int64] | None
     known: NDArray[np.bool_]
+    user_age: NDArray[np.int64] | None
+    typology: pa.ChunkedArray | None
     models: tuple[str, ...]
     unlabelled: int
 
@@ -73,6 +78,8 @@ class Scored:
             amount=None if self.amount is None else self.amount[places],
             user=None if self.user is None else self.user[places],
             known=self.known[places],
+            user_age=None if self.user_age is None else self.user_age[places],
+            typology=None if self.typology is None else self.typology.take(pa.array(places)),
         )
 
 
@@ -121,6 +128,10 @@ def read_scores(scores: pa.Table | pd.DataFrame, known_compromised: KnownUsers |
     amount = None
     if "amount" in table.column_names:
         amount = np.nan_to_num(pc.fill_null(_cast(table, "amount", pa.float64()), 0.0).to_numpy())
+    age = None
+    if "user_first_at" in table.column_names:
+        first = _cast(table, "user_first_at", TIMESTAMP).cast(pa.int64())
+        age = occurred - _numbers(first, "user_first_at").astype(np.int64)
     whole = Scored(
         transaction_id=_cast(table, "transaction_id", pa.string()),
         occurred_at=occurred,
@@ -133,6 +144,8 @@ def read_scores(scores: pa.Table | pd.DataFrame, known_compromised: KnownUsers |
         amount=amount,
         user=user,
         known=known,
+        user_age=age,
+        typology=_cast(table, "typology", pa.string()) if "typology" in table.column_names else None,
         models=tuple(sorted(str(name) for name in pc.unique(table["model_version"]).to_pylist())),
         unlabelled=unlabelled,
     )

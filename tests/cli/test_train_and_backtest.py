@@ -20,7 +20,10 @@ Quipu = Callable[..., Any]
 Program = Callable[..., "subprocess.Popen[str]"]
 Frame = pd.DataFrame
 
-COLUMNS = ["transaction_id", "occurred_at", "probability", "band", "model_version", "is_fraud", "user_id", "amount"]
+COLUMNS = [
+    *("transaction_id", "occurred_at", "probability", "band", "model_version", "is_fraud"),
+    *("user_id", "amount", "user_first_at"),
+]
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2024-01-01")
 USER, DEVICE = "user_id: user", "user_id: user, device_id: device"
