@@ -25,6 +25,7 @@ BENCHES = {
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
     "world": "the simulator: how hard its worlds are, and how quickly they are made",
+    "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
 }
 NEEDS_NO_DATA = {"world"}
 """Benchmarks that do without the Handbook's transactions."""
