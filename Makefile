@@ -20,11 +20,11 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3 python; do \
 	if command -v "$$p" >/dev/null 2>&1 && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
 	then "$$p" -c 'import sys; print(sys.executable)'; break; fi; done
 
-.PHONY: help setup demo test check bench docs neo4j neo4j-stop lock clean
+.PHONY: help setup demo test check bench docs neo4j neo4j-stop neo4j-import lock clean
 
 help:  ## this list
 	@echo "Quipu finds payment fraud by its links. First: make demo"
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SYNC_STAMP)  ## install everything into .venv (the program is .venv/bin/quipu)
 
@@ -76,6 +76,9 @@ neo4j: $(UV_STAMP)  ## fetch and start a local Neo4j on loopback (needs Java, an
 
 neo4j-stop: $(UV_STAMP)  ## stop it; its data stays under var/neo4j
 	@.tools/bin/python deploy/local/neo4j_server.py stop $(ARGS)
+
+neo4j-import: $(UV_STAMP)  ## stop it, load DIR of `quipu graph export-import` into it, start it
+	@.tools/bin/python deploy/local/neo4j_server.py import "$(DIR)" $(ARGS)
 
 lock: $(UV_STAMP)  ## renew uv.lock from pyproject.toml
 	@$(UV) lock

@@ -4,6 +4,7 @@ import typer
 
 from cli.console import JsonOption, StoreOption, emit, out
 from cli.graph_embed import embed
+from cli.graph_export import export_import
 from cli.graph_similar import similar
 
 app = typer.Typer(help="Look at the graph store.", no_args_is_help=True)
@@ -35,4 +36,5 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
 
 app.command()(embed)
+app.command()(export_import)
 app.command()(similar)

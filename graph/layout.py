@@ -66,9 +66,10 @@ class Layout:
         """int32[n, len(keyed)] by slot (not by position in `keyed`) from ids blobs."""
         return _matrix(blobs, np.full((len(blobs), len(self.kinds)), -1, dtype=np.int32))
 
-    def numbers(self, blobs: Sequence[bytes]) -> NDArray[np.float64]:
-        """float64[n, len(numeric)] from numbers blobs."""
-        return _matrix(blobs, np.full((len(blobs), len(self.schema.numeric)), np.nan))
+    def numbers(self, blobs: Sequence[bytes | None]) -> NDArray[np.float64]:
+        """float64[n, len(numeric)] from numbers blobs; None stands for an empty one."""
+        empty = np.full((len(blobs), len(self.schema.numeric)), np.nan)
+        return _matrix([blob or b"" for blob in blobs], empty) if empty.size else empty
 
 
 def _matrix(blobs: Sequence[bytes], filled: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -11,7 +11,7 @@ from graph.neo4j_keys import KeyIds, pattern
 from graph.neo4j_state import Columns, State
 
 OWN_PROPERTIES = frozenset(
-    ["id", "long_id", "number", "attributes", "transactions", "first_at", "last_at", "amount", "fraud_known"]
+    ["id", "long_id", "number", "attributes", "transactions", "first_at", "last_at", "amount", "fraud_known", "hub"]
 )
 """Properties of an entity's node that no attribute takes; such an attribute is in `attributes` only."""
 
@@ -39,7 +39,7 @@ def write_attributes(
         old = json.loads(before[number]) if before[number] else {}
         merged = {**old, **given[key]}
         if merged != old:
-            changes.append([number, as_text(merged), _plain(given[key])])
+            changes.append([number, as_text(merged), plain(given[key])])
     if changes:
         tx.run(
             f"UNWIND $changes AS c WITH c, c[0] AS number MATCH {node} SET n += c[2], n.attributes = c[1]",
@@ -47,7 +47,8 @@ def write_attributes(
         ).consume()
 
 
-def _plain(attributes: Attributes) -> Attributes:
+def plain(attributes: Attributes) -> Attributes:
+    """Those that are properties of the node, too: plain values under names that Quipu does not use itself."""
     return {
         name: value
         for name, value in attributes.items()

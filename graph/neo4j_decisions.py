@@ -1,6 +1,8 @@
 """Decisions in the Neo4j store: written once, never changed; a band shows as a label of its transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import neo4j
 import numpy as np
@@ -82,4 +84,10 @@ def read_decisions(tx: neo4j.ManagedTransaction, transaction_ids: Sequence[str])
         " d.probability, d.band, d.model_version, d.response, d.features",
         ids=list(text),
     ).values()
-    return {text[id_]: Decision(text[id_], *rest) for id_, *rest in rows}
+    return {text[id_]: decision_of(text[id_], *rest) for id_, *rest in rows}
+
+
+def decision_of(*values: Any) -> Decision:
+    """A decision from the values of its attributes, in order; the import tool leaves empty bytes out."""
+    decision = Decision(*values)
+    return replace(decision, response=decision.response or b"", features=decision.features or b"")

@@ -10,6 +10,7 @@ from graph.batches import TransactionBatch
 from graph.contents import Content, first_of, judge
 from graph.layout import UNKNOWN
 from graph.neo4j_decisions import adopt_decisions
+from graph.neo4j_hubs import note_hubs
 from graph.neo4j_keys import KeyIds
 from graph.neo4j_labels import adopt_waiting
 from graph.neo4j_names import TRANSACTION, bounded, quoted
@@ -48,8 +49,9 @@ def write_transactions(
         seq = np.arange(state.transactions + 1, state.transactions + 1 + new.size)
         new_ids = [bounds[i] for i in new.tolist()]
         # Sums first: what a transaction has created already makes each look-up in it slower.
-        add_transactions(tx, columns, ids[new], batch.occurred_at[new], batch.amount[new])
+        large = add_transactions(tx, columns, ids[new], batch.occurred_at[new], batch.amount[new])
         _create(tx, columns, batch, new_ids, ids[new], new, seq)
+        note_hubs(tx, columns, ids[new], batch.occurred_at[new], seq, large)
         state.transactions = int(seq[-1])
         loaded = dict(zip(new_ids, range(new.size), strict=True))
         adopt_waiting(tx, state, columns, loaded, seq, ids[new])

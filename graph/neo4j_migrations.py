@@ -15,6 +15,7 @@ from graph.neo4j_names import (
     CATEGORY,
     DECISION,
     FRAUD_LABEL,
+    HUB_TRANSACTION,
     LEDGER,
     OWN,
     REFRESH,
@@ -26,7 +27,7 @@ from graph.neo4j_names import (
     TRANSACTION,
     quoted,
 )
-from graph.neo4j_state import CREATE
+from graph.neo4j_state import CREATE, Columns
 from graph.records import KNOWN_TYPES, USER, EntityType
 
 _LEDGER = f"CREATE CONSTRAINT quipu_migration_id IF NOT EXISTS FOR (n:{LEDGER}) REQUIRE n.id IS UNIQUE"
@@ -85,6 +86,7 @@ MIGRATIONS = (
             _unique(RING_MARK, "seq"),
         ),
     ),
+    Migration(3, "the latest transactions of hubs", (_index(HUB_TRANSACTION, "hub", "at", "seq"),)),
 )
 
 
@@ -97,7 +99,8 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
     """
     has_ledger = database.run("SHOW CONSTRAINTS YIELD name WHERE name = 'quipu_migration_id' RETURN name")
     if not has_ledger:
-        _refuse_strangers(database)
+        if not _imported(database):
+            _refuse_strangers(database)
         database.run(_LEDGER)
         database.run(_AWAIT)
     applied = {row[0]: row[1] for row in database.run(f"MATCH (m:{LEDGER}) RETURN m.id, m.checksum")}
@@ -122,6 +125,9 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
                 hint="use the version of Quipu that wrote it, or load the data into a new store",
             )
     database.run(CREATE)
+    if names := _imported(database):
+        add_types(database, Columns.of(tuple(names)).types)
+        database.run(f"MATCH (s:{STORE} {{name: 'store'}}) REMOVE s.imported")
 
 
 def add_types(database: Database, kinds: Sequence[EntityType]) -> None:
@@ -131,6 +137,12 @@ def add_types(database: Database, kinds: Sequence[EntityType]) -> None:
             database.run(statement)
     if kinds:
         database.run(_AWAIT)
+
+
+def _imported(database: Database) -> list[str]:
+    """The columns of a store that the import tool has written and nobody has opened yet; else none."""
+    found = database.run(f"MATCH (s:{STORE} {{name: 'store'}}) WHERE s.imported RETURN s.columns")
+    return list(found[0][0]) if found else []
 
 
 def _refuse_strangers(database: Database) -> None:

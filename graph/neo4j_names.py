@@ -9,10 +9,11 @@ from graph.records import EntityType, entity_type
 
 STORE, LEDGER = "QuipuStore", "QuipuMigration"
 TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY = "Transaction", "FraudLabel", "Decision", "Category"
+HUB_TRANSACTION = "HubTransaction"
 RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK = "Ring", "RingRefresh", "RingEvent", "RingChange", "RingMark"
 _STATES = ("Review", "Blocked", "Confirmed", "Dismissed")
 OWN = (
-    *(STORE, LEDGER, TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY),
+    *(STORE, LEDGER, TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY, HUB_TRANSACTION),
     *(RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK),
     *_STATES,
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 import neo4j
 
-from graph.neo4j_names import CATEGORY, TRANSACTION, bounded, quoted
+from graph.neo4j_hubs import latest
+from graph.neo4j_names import CATEGORY, bounded, quoted
 from graph.neo4j_state import Columns
 from graph.neo4j_times import micros
 from graph.walks import Looked, Walk
@@ -101,7 +102,7 @@ def walk(
     type_of = {number: entity}
     layout = columns.layout
 
-    def latest(of: int, take: int) -> list[Looked]:
+    def look(of: int, take: int) -> list[Looked]:
         rows = _latest(
             tx, columns, type_of[of], of, take, f"t.seq, {micros('t.occurred_at')}, t.amount, t.is_fraud, t.ids"
         )
@@ -110,18 +111,16 @@ def walk(
             type_of.update(zip(ids, columns.schema.entities, strict=True))
         return [(*row[:3], bool(row[3]), ids) for row, ids in zip(rows, linked, strict=True)]
 
-    found = Walk(limit=max(limit, 1)).go(number, depth, latest)
+    found = Walk(limit=max(limit, 1)).go(number, depth, look)
     return found.told(describe(tx, columns, found.nodes))
 
 
 def _latest(
     tx: neo4j.ManagedTransaction, columns: Columns, entity: str, number: int, limit: int, returned: str
 ) -> list[list[Any]]:
-    kind = columns.types[columns.schema.entities.index(entity)]
-    arrow = f"-[:{quoted(kind.relationship)}]->" if kind is columns.types[0] else f"<-[:{quoted(kind.relationship)}]-"
+    position = columns.schema.entities.index(entity)
     return tx.run(
-        f"MATCH (:{quoted(kind.label)} {{number: $number}}){arrow}(t:{TRANSACTION})"
-        f" WITH t ORDER BY t.occurred_at DESC, t.seq DESC LIMIT $limit RETURN {returned}",
+        f"{latest(columns, position)} RETURN {returned} ORDER BY t.occurred_at DESC, t.seq DESC",
         number=number, limit=max(limit, 0),
     ).values()  # fmt: skip
 

@@ -6,6 +6,7 @@ import neo4j
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.neo4j_hubs import HUB
 from graph.neo4j_names import quoted
 from graph.neo4j_state import Columns
 from graph.neo4j_times import from_epoch, split
@@ -23,24 +24,31 @@ def add_transactions(
     ids: NDArray[np.int32],
     occurred_at: NDArray[np.int64],
     amount: NDArray[np.int64],
-) -> None:
+) -> dict[int, list[int]]:
     """Adds new transactions to the sums of what they link.
 
     Args:
         ids: int32[n, slots] as in `Layout`.
         occurred_at, amount: int64[n].
+
+    Returns:
+        By position of the type, the entities among them that have more than `HUB` transactions now.
     """
+    large: dict[int, list[int]] = {}
     linked = ids[:, columns.layout.linked_slots]
     for position, kind in enumerate(columns.types):
         rows = np.flatnonzero(linked[:, position] >= 0)
         if not rows.size:
             continue
         others, which = np.unique(linked[rows, position], return_inverse=True)
-        tx.run(
+        found = tx.run(
             f"UNWIND range(0, size($numbers) - 1) AS i MATCH (n:{quoted(kind.label)} {{number: $numbers[i]}})"
-            f" WITH n, i, {from_epoch('first')} AS first_at, {from_epoch('last')} AS last_at SET {_ADD.format('n')}",
-            _sums(which, len(others), occurred_at[rows], amount[rows]), numbers=others.tolist(),
-        ).consume()  # fmt: skip
+            f" WITH n, i, {from_epoch('first')} AS first_at, {from_epoch('last')} AS last_at SET {_ADD.format('n')}"
+            " WITH n WHERE n.transactions > $hub RETURN n.number",
+            _sums(which, len(others), occurred_at[rows], amount[rows]), numbers=others.tolist(), hub=HUB,
+        ).values()  # fmt: skip
+        if found:
+            large[position] = [number for (number,) in found]
         if position == 0:
             continue
         users, user = np.unique(linked[rows, 0], return_inverse=True)
@@ -58,6 +66,7 @@ def add_transactions(
             users=users.tolist(), others=others.tolist(),
             user=(pairs // len(others)).tolist(), other=(pairs % len(others)).tolist(),
         ).consume()  # fmt: skip
+    return large
 
 
 def add_frauds(tx: neo4j.ManagedTransaction, columns: Columns, ids: NDArray[np.int32], sign: NDArray[np.int64]) -> None:

@@ -8,6 +8,7 @@ import neo4j
 import numpy as np
 
 from graph.neo4j_database import Database
+from graph.neo4j_decisions import decision_of
 from graph.neo4j_names import DECISION, FRAUD_LABEL, TRANSACTION, quoted
 from graph.neo4j_state import Columns, State
 from graph.neo4j_times import micros
@@ -20,7 +21,8 @@ _RETURNED = f"{micros('l.known_at')}, l.is_fraud, l.source"
 def labels(database: Database, state: State, *, chunk: int) -> Iterator[LabelRows]:
     """All labels; those that wait for their transaction come last."""
     known = (
-        f"MATCH (l:{FRAUD_LABEL}) WHERE l.seq > $since AND l.seq <= $end MATCH (t:{TRANSACTION} {{seq: l.transaction_seq}})"
+        f"MATCH (l:{FRAUD_LABEL}) WHERE l.seq > $since AND l.seq <= $end"
+        f" MATCH (t:{TRANSACTION} {{seq: l.transaction_seq}})"
         f" RETURN coalesce(t.long_id, t.id), t.seq, {_RETURNED} ORDER BY l.seq"
     )
     for since in range(0, state.labels, chunk):
@@ -46,7 +48,7 @@ def decisions(database: Database, *, chunk: int) -> Iterator[list[Decision]]:
     )
     after = ""
     while rows := _page(database, statement, after=after, limit=chunk):
-        yield [Decision(*row[1:]) for row in rows]
+        yield [decision_of(*row[1:]) for row in rows]
         after = rows[-1][0]
         if not after:  # the empty text is an id, too
             statement = statement.replace(" OR ($after = '' AND d.id = '')", "")

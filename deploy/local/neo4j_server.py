@@ -1,6 +1,7 @@
 """A Neo4j of one's own, without containers: fetched by Maven, started on loopback, stopped again.
 
     python deploy/local/neo4j_server.py start|stop|status [--home DIR]
+    python deploy/local/neo4j_server.py import FILES [--home DIR]
 
 Needs Java 17 or 21, and Maven for the first time. The server's files and its data lie under
 `var/neo4j` (or DIR), and so does its generated password, readable by the owner alone.
@@ -16,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -72,8 +74,7 @@ def start(home: Path = HOME, *, bolt: int = BOLT, http: int = HTTP, heap: str = 
             return _url(running)
         _file(home).unlink()
     jars = fetch()
-    for folder in ("conf", "data", "logs", "plugins", "import", "run"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
+    _folders(home)
     password = _password(home, jars)
     for port in (bolt, http):
         if _answers(port):
@@ -123,6 +124,32 @@ def stop(home: Path = HOME) -> bool:
     return was_alive
 
 
+def import_files(files: Path, home: Path = HOME, *, overwrite: bool = False) -> None:
+    """Makes the database of `home` from the files of `quipu graph export-import`; its server must not be running.
+
+    Raises:
+        LocalServerError: there is a database already (and not `overwrite`), or the import failed.
+    """
+    arguments = files.resolve() / "import.args"
+    if not arguments.is_file():
+        raise LocalServerError(f"{files} has no import.args: quipu graph export-import writes such a folder")
+    jars = fetch()
+    _folders(home)
+    _password(home, jars)
+    if (home / "data" / "databases" / "neo4j").is_dir() and not overwrite:
+        raise LocalServerError(f"{home} has a database already: --overwrite deletes it, --home names another place")
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
+    with tempfile.TemporaryDirectory(dir=home / "run") as scratch:
+        done = subprocess.run(
+            ["java", *opened, "-Xmx2g", "-XX:+UseParallelGC", "-cp", f"{jars}/*", "org.neo4j.cli.AdminTool",
+             "database", "import", "full", f"@{arguments}", "--overwrite-destination=true", "neo4j"],
+            env={**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")},
+            cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise LocalServerError(f"the import failed:\n{(done.stdout + done.stderr).strip()[-3000:]}")
+
+
 def free_port() -> int:
     """A port on loopback that nobody listens on at the moment."""
     with socket.socket() as probe:
@@ -136,6 +163,11 @@ def _fetched() -> bool:
 
 def _stamp() -> Path:
     return JARS / "fetched.xml"
+
+
+def _folders(home: Path) -> None:
+    for folder in ("conf", "data", "logs", "plugins", "import", "run"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
 
 
 def _file(home: Path) -> Path:
@@ -194,18 +226,27 @@ def _alive(pid: int) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="A local Neo4j on loopback, without containers.")
-    parser.add_argument("action", choices=["start", "stop", "status"])
+    parser.add_argument("action", choices=["start", "stop", "status", "import"])
+    parser.add_argument("files", nargs="?", type=Path, help="for import: what quipu graph export-import wrote")
     parser.add_argument("--home", type=Path, default=HOME, help="where its data and password lie")
     parser.add_argument("--bolt", type=int, default=BOLT, help="port of the driver's protocol")
     parser.add_argument("--http", type=int, default=HTTP, help="port of Neo4j Browser")
+    parser.add_argument("--overwrite", action="store_true", help="for import: delete the database that is there")
     options = parser.parse_args()
     home = options.home.resolve()
+    if (options.files is None) == (options.action == "import"):
+        parser.error("import needs FILES, the others take none")
     try:
         if options.action == "start":
             start(home, bolt=options.bolt, http=options.http)
         elif options.action == "stop":
             sys.stdout.write("neo4j: stopped\n" if stop(home) else "neo4j: was not running\n")
             return 0
+        elif options.action == "import":
+            stop(home)
+            import_files(options.files, home, overwrite=options.overwrite)
+            sys.stdout.write("neo4j: imported\n")
+            start(home, bolt=options.bolt, http=options.http)
     except LocalServerError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
