@@ -64,8 +64,9 @@ def find(
 ) -> None:
     """Look for rings as of a moment, by what was known then, and keep what was found.
 
-    Rings keep their ids from one time to the next, and verdicts are never overwritten. Doing it again for the same
-    moment changes nothing.
+    Decisions that were made of transactions by then and labels known by then count; --scores adds what a model said of
+    other transactions, or of the same ones now. Rings keep their ids from one time to the next, and verdicts are never
+    overwritten. Doing it again for the same moment changes nothing.
 
     Example: quipu rings find --at 2026-03-01 --scores scores.parquet
     """

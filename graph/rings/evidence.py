@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
+from graph.rings.decided import scores_before
 from graph.store import Store, TransactionChanges
 
 UNKNOWN, GENUINE, FRAUD = -1, 0, 1
@@ -75,14 +76,13 @@ class Evidence:
             store: any store.
             at: microseconds UTC. Only what occurred and arrived before counts, and labels known before.
             scores: columns transaction_id and probability, and band where known, as `quipu backtest` writes them;
-                the caller answers for their being of before `at`.
+                the caller answers for their being of before `at`. Decisions that the store keeps count for the rest.
             progress: who watches.
         """
         schema = store.schema()
-        wanted = None if scores is None or not scores.num_rows else scores
-        parts = [
-            _Part.of(chunk, schema, at, wanted) for chunk in _watched(store, wanted is not None, progress or Silent())
-        ]
+        watching = progress or Silent()
+        scored = scores_before(store, at, scores, watching)
+        parts = [_Part.of(chunk, schema, at, scored) for chunk in _watched(store, scored is not None, watching)]
         parts.append(_Part.empty(schema))
         seq, occurred_at, amount, ids, probability, band = (
             np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__
@@ -140,11 +140,8 @@ class _Part:
             known = place >= 0
             found = pa.array(place[known])
             probability[known] = scores["probability"].take(found).to_numpy()
-            if "band" in scores.column_names:
-                words = scores["band"].take(found)
-                band[known] = (
-                    pc.index_in(words, value_set=pa.array(BANDS)).fill_null(-1).to_numpy().astype(np.int8, copy=False)
-                )
+            words = pc.index_in(scores["band"].take(found), value_set=pa.array(BANDS)).fill_null(-1)
+            band[known] = words.to_numpy().astype(np.int8, copy=False)
         # Categories are counted like entities elsewhere, but link nothing.
         ids = chunk.ids[rows][:, [schema.keyed.index(name) for name in schema.entities]]
         return cls(chunk.seq[rows], chunk.occurred_at[rows], chunk.amount[rows], ids, probability, band)
