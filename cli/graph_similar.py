@@ -32,18 +32,14 @@ def similar(
 
 
 def _tell(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table(found["type"], "similarity", "transactions", "known fraud", "worst band", "last")
-    table.columns[0].overflow = "fold"
-    for column in table.columns[1:4]:
-        column.justify = "right"
-    table.columns[5].no_wrap = True
     for other in found["similar"]:
-        counts = (f"{other['transactions']:,}", f"{other['fraud_known']:,}")
-        last = (other["last_at"] or "")[:16].replace("T", " ")
-        table.add_row(other["key"], f"{other['similarity']:.3f}", *counts, other["band"] or "", last)
-    out.print(table)
+        told = [f"{other['transactions']:,} transactions", f"{other['fraud_known']:,} known fraud"]
+        if other["band"]:
+            told.append(f"worst band {other['band']}")
+        if other["last_at"]:
+            told.append(f"last {other['last_at'][:16].replace('T', ' ')}")
+        out.print(f"{other['similarity']:6.3f}", style="bold", end="  ")
+        out.print("  ".join([other["key"], *told]))
     if not found["similar"]:
         out.print(f"there is no other {found['type']} with an embedding")
     out.print(f"like {found['type']} {found['key']}, as of {found['as_of']}")
