@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from gnn.bundle import open_bundle, write_bundle
 from gnn.champion import current_bundle
 from gnn.embeddings import LATEST, EntityVectors, embed, embed_store
 from gnn.network import Network
-from gnn.replay import History, Replay
+from gnn.replay import History, Replay, read_history
 from gnn.serving import load_predictor
 from gnn.tensors import collate
 from graph.embedding_records import EmbeddingRefresh
@@ -203,26 +204,48 @@ def test_a_bundle_without_a_network(store: Store, bundle: Path, tmp_path: Path) 
         embed_store(store, plain)
 
 
-def test_ring_users_are_like_ring_users(small_world: Path, refresh: EmbeddingRefresh) -> None:
-    """Among the ten users most like a ring's member, members of rings are many times as frequent as among all."""
+@pytest.fixture(scope="session")
+def ring_of(small_world: Path) -> dict[str, str]:
+    """The true ring of each of its members."""
+    rings = json.loads((small_world / "world" / "truth" / "rings.json").read_text())
+    return {user: ring["ring_id"] for ring in rings for user in ring["members"]}
+
+
+def neighbours(refresh: EmbeddingRefresh, ring_of: dict[str, str]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of the users with embeddings: all rings ('' for none), the places of rings' members, and the rings of the ten
+    users most like each member."""
     users = next(of_type for of_type in refresh.types if of_type.entity == "user")
-    ring_of = {
-        user: ring["ring_id"]
-        for ring in json.loads((small_world / "world" / "truth" / "rings.json").read_text())
-        for user in ring["members"]
-    }
     rings = np.array([ring_of.get(key, "") for key in users.keys])
     members = np.flatnonzero(rings != "")
-    assert len(members) >= 20
     cosine = users.vectors @ users.vectors.T
     np.fill_diagonal(cosine, -2)
-    nearest = np.argsort(-cosine[members], axis=1)[:, :10]
-    in_rings = (rings[nearest] != "").mean()
-    of_mates = (rings[nearest] == rings[members][:, None]).mean()
+    return rings, members, rings[np.argsort(-cosine[members], axis=1)[:, :10]]
+
+
+def test_ring_users_are_like_ring_users(ring_of: dict[str, str], refresh: EmbeddingRefresh) -> None:
+    """Among the ten users most like a ring's member, members of rings are many times as frequent as among all."""
+    rings, members, nearest = neighbours(refresh, ring_of)
+    assert len(members) >= 20
     size = Counter(rings[members].tolist())
-    base = (len(members) - 1) / (len(users.keys) - 1)
-    mates = np.mean([(size[ring] - 1) / (len(users.keys) - 1) for ring in rings[members]])
+    base = (len(members) - 1) / (len(rings) - 1)
+    mates = np.mean([(size[ring] - 1) / (len(rings) - 1) for ring in rings[members]])
+    in_rings, of_mates = (nearest != "").mean(), (nearest == rings[members][:, None]).mean()
     print(f"{in_rings:.2f} of neighbours are in rings (base {base:.3f}), {of_mates:.2f} ring mates (base {mates:.3f})")
-    assert in_rings > 0.5
     assert in_rings > 10 * base
     assert of_mates > 10 * mates
+
+
+def test_so_are_those_whose_fraud_nobody_knows_of_yet(ring_of: dict[str, str], store: Store, bundle: Path) -> None:
+    """While the rings are at work: members without a label that says fraud have ring members around them."""
+    at = int(np.datetime64("2025-02-08", "us").astype(np.int64))
+    refresh, h = embed_store(store, bundle, at=at), read_history(store, until=at)
+    rings, members, nearest = neighbours(refresh, ring_of)
+    names = [key for part in store.entity_keys() for key in part.keys]
+    told = h.label_row[h.label_fraud & (h.label_known_at < at)]
+    known = {names[number] for number in h.ids[told, 0].tolist()}
+    users = next(of_type for of_type in refresh.types if of_type.entity == "user")
+    unknown = np.array([users.keys[place] not in known for place in members.tolist()])
+    assert unknown.sum() >= 5
+    in_rings, base = (nearest[unknown] != "").mean(), (len(members) - 1) / (len(rings) - 1)
+    print(f"{in_rings:.2f} of the neighbours of {unknown.sum()} unknown members are in rings (base {base:.3f})")
+    assert in_rings > 5 * base
