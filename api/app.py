@@ -86,6 +86,7 @@ def create_app(
         loader = threading.Thread(target=load, name="quipu-load", daemon=True)
         loader.start()
         yield
+        service.give_up()
         await asyncio.to_thread(loader.join)
         await asyncio.to_thread(service.stop)
 

@@ -1,6 +1,7 @@
 """`GET /v1/decisions/{transaction_id}`."""
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -36,7 +37,10 @@ async def decision(
 ) -> Response:
     """The decision as it was made. Scope: `score` or `investigate`."""
     service = allow(request, "investigate") if features else allow(request, "score", "investigate")
-    found = await asyncio.to_thread(service.decision, read_key("transaction_id", transaction_id))
+    key = read_key("transaction_id", transaction_id)
+    found = await asyncio.to_thread(service.spooled_decision, key)
+    if found is None:
+        found = await service.look(partial(service.decision, key))
     body = replayed_body(found)
     if features:
         body = body[:-1] + b',"features":' + msgspec.json.encode(service.features(found)) + b"}"

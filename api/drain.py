@@ -1,20 +1,25 @@
 """Moving what was spooled into the graph store, at once where it answers, later where it does not."""
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.facts import label_table, schema_of_facts, table
-from api.spool import Lease, Record, Spool
-from graph.errors import InputError, QuipuError, StoreError
+from api.link import StoreHealth, StoreLink
+from api.spool import Lease, Record, Spool, SpooledLabel
+from graph.errors import InputError, QuipuError, StoreError, StoreUnavailable
 from graph.records import GraphSchema
 from graph.store import Outcome, Store
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SPOOL = "spool.db"
 DRAIN_LEASE = "spool.lease"
@@ -22,48 +27,21 @@ DRAIN_LEASE = "spool.lease"
 
 _CHUNK = 2_048
 _KEEP_SECONDS = 600.0
+"""How long a drained record stays at least: for retries, and for a start while the store is away."""
+_KEEP_AT_MOST = 86_400.0
+"""How long it stays where no snapshot of the index has it."""
 _PAUSE = 0.7
 """Seconds between two drains: rare enough that few requests meet one at the disk."""
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 2.0
+_PATIENCE_SECONDS = 30.0
+"""How long a write may take; another loader's batch may have to end first."""
+_LONGEST_TURN = 600.0
+_STOP_SECONDS = 10.0
 _CHECKPOINT_SECONDS = 5.0
 _CHECKPOINT_RECORDS = 8_192
 """The spool's log is moved into its file after so many records, or after so long: seldom, since writers wait for it."""
 _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""
-
-
-class StoreHealth:
-    """Whether the graph store answers and takes writes, as last seen by whoever asked it.
-
-    Attributes:
-        reading, writing: why it does not, or None where it does.
-    """
-
-    def __init__(self) -> None:
-        self.reading: str | None = None
-        self.writing: str | None = None
-
-    @property
-    def up(self) -> bool:
-        """It answers and takes writes."""
-        return self.reading is None and self.writing is None
-
-    def read(self, failure: QuipuError | None = None) -> None:
-        """It was asked something, with or without success."""
-        self._tell("does not answer", self.reading, failure)
-        self.reading = failure.message if failure else None
-
-    def wrote(self, failure: QuipuError | None = None) -> None:
-        """Something was written to it, with or without success."""
-        self._tell("takes no writes", self.writing, failure)
-        self.writing = failure.message if failure else None
-
-    @staticmethod
-    def _tell(what: str, before: str | None, failure: QuipuError | None) -> None:
-        if failure is not None and before is None:
-            log.warning("the graph store %s, so what is new stays in the spool: %s", what, failure.message)
-        elif failure is None and before is not None:
-            log.warning("the graph store is back")
 
 
 class Drainer:
@@ -74,16 +52,19 @@ class Drainer:
 
     Args:
         spool: a connection of the drainer's own.
+        health: learns whether the store takes writes.
         poll: seconds between looks at the spool where nobody wakes it.
     """
 
-    def __init__(self, spool: Spool, store: Store, lease: Lease, health: StoreHealth, *, poll: float = 1.0) -> None:
+    def __init__(self, spool: Spool, link: StoreLink, lease: Lease, health: StoreHealth, *, poll: float = 1.0) -> None:
         self._spool = spool
-        self._store = store
+        self._link = link
         self._lease = lease
         self._health = health
         self._poll = poll
-        self._schema = store.schema()
+        self._schema: GraphSchema | None = None
+        self._compared = False
+        self._patience = _PATIENCE_SECONDS
         self._one_at_a_time = threading.Lock()
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -99,35 +80,88 @@ class Drainer:
             self._woken.set()
 
     def stop(self) -> None:
-        """Drains what there is, if the store answers, and ends the thread."""
+        """Drains what there is, if the store answers and takes it within seconds, and ends the thread."""
         self._stopping.set()
         self._woken.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
         try:
-            self.drain()
+            if self._health.writing is None:
+                self.drain(seconds=_STOP_SECONDS, patience=_STOP_SECONDS)
         except StoreError as error:
             log.warning("records stay in the spool until the next start: %s", error.message)
 
-    def drain(self) -> int:
-        """Moves all that is in the spool now; returns how many records and labels.
+    def drain(self, *, seconds: float = math.inf, patience: float = _PATIENCE_SECONDS) -> int:
+        """Moves what is in the spool, in order; returns how many records and labels.
+
+        Args:
+            seconds: begins nothing new after so long.
+            patience: how long the store may take for one step.
 
         Raises:
             StoreUnavailable: the store (or the spool) is away; what was not moved stays.
         """
         moved = 0
-        with self._one_at_a_time:
-            while records := self._spool.undrained(_CHUNK):
-                self._move(records)
-                self._spool.drained(records[-1].seq)
-                moved += len(records)
-            while labels := self._spool.undrained_labels(_CHUNK):
-                rows = [(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels]
-                self._store.upsert_labels(label_table(rows))
-                self._spool.drained_labels(labels[-1].seq)
-                moved += len(labels)
+        until = time.monotonic() + seconds
+        if not self._one_at_a_time.acquire(timeout=min(seconds, _LONGEST_TURN)):
+            raise StoreUnavailable("the graph store has not taken earlier records yet")
+        try:
+            self._patience = patience
+            try:
+                self._compare()
+                while time.monotonic() < until and (records := self._spool.undrained(_CHUNK)):
+                    self._move(records)
+                    self._spool.drained(records[-1].seq)
+                    moved += len(records)
+                while time.monotonic() < until and (labels := self._spool.undrained_labels(_CHUNK)):
+                    self._move_labels(labels)
+                    moved += len(labels)
+                if moved:
+                    self._remember()
+            except QuipuError:
+                # It may be another state of the store that comes back.
+                self._compared = False
+                raise
+        finally:
+            self._one_at_a_time.release()
         self._health.wrote()
         return moved
+
+    def _compare(self) -> None:
+        """Where the store has fewer transactions than it had, moves all that is still in the spool again.
+
+        A store that was restored from a backup, or lost its last seconds, gets back what it lost of the last minutes.
+        """
+        if self._compared:
+            return
+        mark = self._ask(lambda store: store.watermark())
+        known = self._spool.value("store_transactions") if self._spool.value("store_name") == self._name else 0
+        if mark.transaction < known:
+            log.error(
+                "the graph store has %d transactions, and had %d: it has lost some. What the spool still has is moved "
+                "again; load what is older, and labels, again, and restart the service",
+                mark.transaction,
+                known,
+            )
+            self._spool.drain_again()
+        self._remember()
+        self._compared = True
+
+    def _remember(self) -> None:
+        count = self._ask(lambda store: store.watermark()).transaction
+        self._spool.keep(store_transactions=count, store_name=self._name)
+
+    @property
+    def _name(self) -> int:
+        return zlib.crc32(self._link.url.encode())
+
+    def _ask(self, call: Callable[[Store], T]) -> T:
+        return self._link.ask(call, patience=self._patience)
+
+    def _move_labels(self, labels: Sequence[SpooledLabel]) -> None:
+        rows = [(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels]
+        self._tell(self._ask(lambda store: store.upsert_labels(label_table(rows))), "labels")
+        self._spool.drained_labels(labels[-1].seq)
 
     def _move(self, records: Sequence[Record]) -> None:
         try:
@@ -145,12 +179,13 @@ class Drainer:
         facts = [record.fact for record in records if record.fact]
         if facts:
             self._extend(schema_of_facts(facts))
-            self._tell(self._store.upsert_transactions(table(facts)), "transactions")
-        self._tell(self._store.write_decisions([record.decision for record in records]), "decisions")
+            self._tell(self._ask(lambda store: store.upsert_transactions(table(facts))), "transactions")
+        decisions = [record.decision for record in records]
+        self._tell(self._ask(lambda store: store.write_decisions(decisions)), "decisions")
 
     def _extend(self, schema: GraphSchema) -> None:
-        if self._schema.merged(schema) != self._schema:
-            self._schema = self._store.extend_schema(schema)
+        if self._schema is None or self._schema.merged(schema) != self._schema:
+            self._schema = self._ask(lambda store: store.extend_schema(schema))
 
     @staticmethod
     def _tell(outcomes: NDArray[np.int8], what: str) -> None:
@@ -168,17 +203,20 @@ class Drainer:
             if not self._lease.take() and self._health.writing is None:
                 continue
             try:
-                moved = self.drain()
+                moved = self.drain(seconds=_CHECKPOINT_SECONDS)
                 moved_since += moved
                 if moved_since >= _CHECKPOINT_RECORDS or (moved_since and time.monotonic() >= checkpoint_at):
                     self._spool.checkpoint()
                     moved_since, checkpoint_at = 0, time.monotonic() + _CHECKPOINT_SECONDS
                 if moved:
-                    # Faster than they come in, so that the file stays small.
-                    self._spool.forget(older_than=_KEEP_SECONDS, limit=2 * moved + _CHUNK)
+                    self._forget(moved)
                 pause = _PAUSE
             except QuipuError as error:
                 self._health.wrote(error)
+                if time.monotonic() >= checkpoint_at:
+                    # Decisions go on, so the log grows.
+                    self._checkpoint_calmly()
+                    moved_since, checkpoint_at = 0, time.monotonic() + _CHECKPOINT_SECONDS
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 self._woken.set()
             except Exception:
@@ -186,3 +224,16 @@ class Drainer:
                 pause = _LONGEST_PAUSE
                 self._woken.set()
             self._stopping.wait(pause)
+
+    def _forget(self, moved: int) -> None:
+        """Forgets old records faster than new ones come in, so that the file stays small."""
+        limit = 2 * moved + _CHUNK
+        # What no snapshot of the index has yet is needed for a start while the store is away.
+        self._spool.forget(older_than=_KEEP_SECONDS, limit=limit, up_to=self._spool.value("in_snapshot"))
+        self._spool.forget(older_than=_KEEP_AT_MOST, limit=limit)
+
+    def _checkpoint_calmly(self) -> None:
+        try:
+            self._spool.checkpoint()
+        except StoreError as error:
+            log.warning("%s", error.message)

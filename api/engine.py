@@ -23,18 +23,19 @@ import numpy as np
 from api import facts
 from api.active_rings import ActiveRings
 from api.crowd import Crowd
-from api.drain import Drainer, StoreHealth
+from api.drain import Drainer
+from api.known import contradicting, known
+from api.link import StoreLink
 from api.metrics import Meters
 from api.replays import new_body, replayed_again, replayed_body
 from api.spool import Record, Spool
 from api.wire import EPOCH, Submission
 from gnn.scoring import Answer
 from graph.browser.links import BrowserLinks
-from graph.errors import Conflict, Overloaded, QuipuError, StoreUnavailable
+from graph.errors import Conflict, Overloaded, QuipuError
 from graph.index import AsOfIndex
 from graph.records import Decision
 from graph.snapshot import Snapshot
-from graph.store import Outcome, Store
 
 if TYPE_CHECKING:
     from gnn.scorer import Scorer
@@ -101,9 +102,10 @@ def _told(error: Exception, transactions: int) -> QuipuError:
 
 
 class Engine:
-    """Owns the scorer, the index and one connection to the spool while it runs.
+    """Owns the scorer, the index and two connections to the spool while it runs.
 
     Args:
+        link: to the graph store, which is asked for what it knows of a transaction, as long as it answers.
         spool, journal: two connections to the spool: one to look decisions up, one to commit them while the next
             batch is scored.
         deliver: called in a turn with the transactions that are done, once a batch.
@@ -115,11 +117,10 @@ class Engine:
         self,
         scorer: "Scorer",
         index: AsOfIndex,
-        store: Store,
+        link: StoreLink,
         spool: Spool,
         journal: Spool,
         drainer: Drainer,
-        health: StoreHealth,
         meters: Meters,
         deliver: Callable[[list[Pending]], None],
         soon: Callable[[Callable[[], None]], object],
@@ -130,14 +131,13 @@ class Engine:
         self.scorer = scorer
         self.index = index
         self.rings = ActiveRings()
-        self._store = store
-        self._browser = BrowserLinks.of(store.url)
+        self._link = link
+        self._browser = BrowserLinks.of(link.shown)
         self._spool = spool
         self._journal = journal
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="quipu-commit")
         self._in_flight: dict[str, list[Pending]] = {}
         self._drainer = drainer
-        self._health = health
         self._meters = meters
         self._deliver = deliver
         self._soon = soon
@@ -201,25 +201,22 @@ class Engine:
         self._soon(turn)
         return done
 
-    def catch_up(self) -> int:
-        """Applies the store's change feed to the index. Only in a turn (by `call`).
+    def at_rest(self, function: Callable[[], T]) -> T:
+        """What `function` returns, run between two batches, or at once after `stop`."""
+        return function() if self._stopped else self.call(function).result()
 
-        Raises:
-            StoreError: the store is away; what was applied before stays.
-        """
-        applied = self.index.catch_up(self._store)
-        if applied:
-            self._newest_at = self.index.newest_at
-        return applied
+    def came(self, occurred_at: int) -> None:
+        """Tells that the index has a transaction of this event time. Only in a turn (by `call`)."""
+        self._newest_at = max(self._newest_at, occurred_at)
 
-    def snapshot(self) -> Snapshot | None:
-        """A copy of the index, to be written to disk. Only in a turn, or after `stop`.
+    def snapshot(self, about: dict[str, Any] | None = None) -> Snapshot | None:
+        """A copy of the index, to be written to disk with `about`. Only in a turn, or after `stop`.
 
         None while the index has a transaction whose spooling failed: a restart would keep what nobody was told.
         """
         if not self._stopped:
             self._committer.submit(bool).result()  # What is on its way to the disk gets there first.
-        return None if self._not_durable else Snapshot(self.index)
+        return None if self._not_durable else Snapshot(self.index, about)
 
     def _ask_for_a_turn(self) -> None:
         if not self._turn_due:
@@ -278,7 +275,7 @@ class Engine:
         if standing:
             fresh = [pending for pending in fresh if pending.submission.transaction_id not in standing]
         if stored:
-            fresh = [pending for pending in fresh if self._agrees(pending, stored)]
+            fresh = self._agreeing(fresh, stored)
         looked_up = perf_counter()
         self._meters.lookup.observe(looked_up - started)
         if fresh:
@@ -290,8 +287,10 @@ class Engine:
         now = time_ns() // 1000
         index, submissions = self.index, [pending.submission for pending in step.fresh]
         self._count_unknown(submissions)
+        seen = index.watermark.transaction
         questions = [
-            s.question(indexed=s.transaction_id in stored or index.owns(s.transaction_id)) for s in submissions
+            s.question(indexed=index.owns(s.transaction_id) or 0 < stored.get(s.transaction_id, 0) <= seen)
+            for s in submissions
         ]
         graph_as_of = self._newest_at
         self._not_durable.update(s.transaction_id for s in submissions)
@@ -373,36 +372,19 @@ class Engine:
         return links
 
     def _in_store(self, transaction_ids: list[str], standing: dict[str, Decision]) -> dict[str, int]:
-        """Sequence numbers of those that the store has; adds the decisions it has on them to `standing`.
+        """Sequence numbers of those that the store has no decision on; adds the decisions it has to `standing`."""
+        found = known(self._link, transaction_ids)
+        standing |= found.decisions
+        return found.loaded
 
-        While the store is away nothing is known of it: the spool alone guards against deciding twice.
-        """
-        if not transaction_ids or self._health.reading is not None:
-            return {}
-        try:
-            stored = self._store.sequence_numbers(transaction_ids)
-            if stored:
-                standing |= self._store.decisions(list(stored))
-                stored = {i: seq for i, seq in stored.items() if i not in standing}
-            if stored and max(stored.values()) > self.index.watermark.transaction:
-                self.catch_up()
-        except StoreUnavailable as error:
-            self._health.read(error)
-            return {}
-        return stored
-
-    def _agrees(self, pending: Pending, stored: dict[str, int]) -> bool:
-        """Whether a transaction that was loaded, but never decided, has the content it was loaded with."""
-        if pending.submission.transaction_id not in stored:
-            return True
-        schema = self._store.schema()
-        if schema.merged(self.scorer.schema) != schema or self.scorer.schema.merged(schema) != self.scorer.schema:
-            return True  # The store has columns that no request can give, so there is nothing to compare.
-        outcomes = self._store.upsert_transactions(facts.table([facts.encode(pending.submission, 0)]))
-        if outcomes[0] != Outcome.CONFLICT:
-            return True
-        self._conflict(pending)
-        return False
+    def _agreeing(self, pendings: list[Pending], stored: dict[str, int]) -> list[Pending]:
+        """Those that have the content that they were loaded with, where they were loaded, but never decided."""
+        loaded = [p.submission for p in pendings if p.submission.transaction_id in stored]
+        contrary = contradicting(self._link, loaded, self.scorer.schema)
+        for pending in pendings:
+            if pending.submission.transaction_id in contrary:
+                self._conflict(pending)
+        return [pending for pending in pendings if pending.submission.transaction_id not in contrary]
 
     def _replay(self, pending: Pending, decision: Decision | None, first: dict[str, Pending]) -> None:
         transaction_id = pending.submission.transaction_id

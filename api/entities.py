@@ -1,6 +1,5 @@
 """`GET /v1/entities/{type}/{id}` and `…/graph`: what investigators look at."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -56,15 +55,15 @@ async def subgraph(
 ) -> Response:
     """Entities linked to this one by transactions. Scope: `investigate`."""
     service = allow(request, "investigate")
-    key = _check(service, type, key)
 
     def read() -> dict[str, Any]:
-        found = service.store.neighbourhood(type, key, depth=depth, limit=limit)
+        name = _check(service, type, key)
+        found = service.store.neighbourhood(type, name, depth=depth, limit=limit)
         if not found["nodes"]:
-            raise _unknown(type, key)
+            raise _unknown(type, name)
         return found
 
-    return json_response(msgspec.json.encode(_readable(await asyncio.to_thread(read))))
+    return json_response(msgspec.json.encode(_readable(await service.look(read))))
 
 
 @router.get(
@@ -82,15 +81,15 @@ async def entity(
 ) -> Response:
     """What is known of an entity, and its latest transactions. Scope: `investigate`."""
     service = allow(request, "investigate")
-    key = _check(service, type, key)
 
     def read() -> dict[str, Any]:
-        found = service.store.entity(type, key)
+        name = _check(service, type, key)
+        found = service.store.entity(type, name)
         if found is None:
-            raise _unknown(type, key)
-        return {**found, "recent": service.store.recent_transactions(type, key, limit=limit)}
+            raise _unknown(type, name)
+        return {**found, "recent": service.store.recent_transactions(type, name, limit=limit)}
 
-    return json_response(msgspec.json.encode(_readable(await asyncio.to_thread(read))))
+    return json_response(msgspec.json.encode(_readable(await service.look(read))))
 
 
 def _readable(value: Any) -> Any:

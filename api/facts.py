@@ -33,6 +33,11 @@ def encode(submission: Submission, arrived_at: int) -> bytes:
     return _ENCODER.encode(Fact(submission, arrived_at))
 
 
+def decode(fact: bytes) -> Fact:
+    """The fact of these bytes."""
+    return _DECODER.decode(fact)
+
+
 def table(facts: Sequence[bytes]) -> pa.Table:
     """Encoded facts as a table of `transaction_columns`, with the columns that occur in them."""
     decoded = [_DECODER.decode(fact) for fact in facts]

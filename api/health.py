@@ -1,6 +1,7 @@
 """`/health/live`, `/health/ready` and `/metrics`: for machines that watch; no key needed."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from starlette.responses import Response
 from api.http import RawRoute, json_response, service_of
 
 router = APIRouter(tags=["operation"], route_class=RawRoute)
+
+_WATCHED = ThreadPoolExecutor(2, thread_name_prefix="quipu-health")
+"""Threads of its own, so that who watches does not wait behind those who wait for a store."""
 
 
 class HealthOut(BaseModel):
@@ -37,12 +41,14 @@ async def live(request: Request) -> Response:  # noqa: ARG001
 )
 async def ready(request: Request) -> Response:
     """200 when transactions can be scored durably, also while the graph store is away (`degraded`, with reasons)."""
-    is_ready, content = await asyncio.to_thread(service_of(request).readiness)
+    loop = asyncio.get_running_loop()
+    is_ready, content = await loop.run_in_executor(_WATCHED, service_of(request).readiness)
     return json_response(msgspec.json.encode(content), 200 if is_ready else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """All workers' metrics in Prometheus' text format."""
-    body: Any = await asyncio.to_thread(service_of(request).meters.exposition)
+    loop = asyncio.get_running_loop()
+    body: Any = await loop.run_in_executor(_WATCHED, service_of(request).meters.exposition)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

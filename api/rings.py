@@ -1,7 +1,7 @@
 """`/v1/rings`: fraud rings, as lists, in full and as pictures."""
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -77,7 +77,7 @@ async def graph(
     nothing else. Scope: `investigate`."""
     if format == "html" or (format is None and _wants_page(request)):
         service = allow(request, "investigate")
-        page = await asyncio.to_thread(_page, service, read_key("ring_id", ring_id))
+        page = await service.look(partial(_page, service, read_key("ring_id", ring_id)))
         return Response(page, media_type=_HTML, headers=_PAGE_HEADERS)
 
     def read(store: RingStore, service: Service) -> dict[str, Any]:
@@ -110,7 +110,7 @@ async def _answer(
     if ring_id is not None:
         read_key("ring_id", ring_id)
     store = rings_of(service.store)
-    return json_response(msgspec.json.encode(await asyncio.to_thread(read, store, service)))
+    return json_response(msgspec.json.encode(await service.look(partial(read, store, service))))
 
 
 def told(store: RingStore, ring: Ring) -> dict[str, Any]:

@@ -7,33 +7,40 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from api.drain import DRAIN_LEASE, SPOOL, Drainer, StoreHealth
+from api.drain import DRAIN_LEASE, SPOOL, Drainer
 from api.engine import Engine, Pending
 from api.errors import NotReady
 from api.facts import label_table
+from api.follow import PATIENCE_SECONDS
 from api.keys import KeyFile, KeyRing
+from api.link import StoreHealth, StoreLink
 from api.metrics import Meters, forget_dead_workers
+from api.opening import open_index, write_snapshot
 from api.spool import Lease, Spool, SpooledLabel
 from api.wire import Intake
 from gnn.bundle import open_bundle
 from gnn.serving import schema_of
 from graph.errors import NotFound, QuipuError, StoreError, StoreUnavailable
-from graph.index import AsOfIndex
 from graph.progress import Progress, Silent
 from graph.records import Decision
 from graph.settings import Settings
-from graph.snapshot import Snapshot
-from graph.store import Outcome, Store, Watermark, open_store
+from graph.store import Outcome, Store
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
 _MEASURE_SECONDS = 1.0
 _LATE_SECONDS = 5.0
+_CATCH_UP_SECONDS = 3.0
+_REQUEST_SECONDS = 10.0
+"""How long a request waits for the store."""
+_NOT_READY = "the service is not ready"
+_START_HINT = "ask /health/ready; a start takes a few seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Service:
         self._soon = soon
         self._engine: Engine | None = None
         self._intake: Intake | None = None
-        self._store: Store | None = None
+        self._link = StoreLink(settings.store, self.health)
         self._spools: list[Spool] = []
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="quipu-poll", daemon=True)
@@ -90,35 +97,40 @@ class Service:
     def load(self, progress: Progress | None = None) -> None:
         """Opens everything: drains what a crash left in the spool, then loads the index and the model.
 
+        While the graph store is away it starts from what is on disk; without that, it waits for the store.
+
         Raises:
             QuipuError: the bundle, the store or the spool cannot be used.
         """
         from gnn.scorer import Scorer
 
-        settings = self.settings
+        settings, link = self.settings, self._link
         schema = schema_of(open_bundle(self._bundle))
         forget_dead_workers()
-        self._store = store = open_store(settings.store)
         spool_path = settings.var / SPOOL
         self._spool = self._open_spool(spool_path)
         self._lease = Lease(settings.var / "index.lease")
         self._drain_lease = Lease(settings.var / DRAIN_LEASE)
-        self._drainer = Drainer(self._open_spool(spool_path, durable=False), store, self._drain_lease, self.health)
-        left = self._drainer.drain()
-        if left:
-            log.info("%d records that were left in the spool are in the graph store now", left)
-        store.extend_schema(schema)
-        index = AsOfIndex.open(store, settings.var / "index", progress or Silent(), schema=schema)
+        self._drainer = Drainer(self._open_spool(spool_path, durable=False), link, self._drain_lease, self.health)
+        self._drain_some()
+        self._follower = open_index(
+            link,
+            self._open_spool(spool_path, durable=False),
+            settings.var / "index",
+            schema,
+            progress or Silent(),
+            self._stopping.wait,
+        )
+        index = self._follower.index
         scorer = Scorer(self._bundle, index)
         self._intake = Intake(scorer.schema, settings.future_tolerance)
         engine = Engine(
             scorer,
             index,
-            store,
+            link,
             self._open_spool(spool_path),
             self._open_spool(spool_path),
             self._drainer,
-            self.health,
             self.meters,
             self._deliver,
             self._soon,
@@ -126,11 +138,16 @@ class Service:
             queue_max=settings.queue_max,
         )
         self.meters.model.labels(scorer.model_version).set(1)
-        engine.rings.refresh(store)
+        self._follower.serve(lambda change: engine.call(change).result(), engine.came)
+        self._refresh_rings(engine)
         self._drainer.start()
         self._engine = engine
         self._measure()
         self._poller.start()
+
+    def give_up(self) -> None:
+        """Ends a start that waits for the graph store; `load` then raises. Nothing is lost by it later on."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """Finishes what was accepted, drains the spool, writes a snapshot, closes everything."""
@@ -142,14 +159,12 @@ class Service:
             engine.stop()
             self._drainer.stop()
             if self._lease.take():
-                self._snapshot(engine.snapshot())
+                self._snapshot(engine)
             self._lease.close()
             self._drain_lease.close()
         while self._spools:
             self._spools.pop().close()
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        self._link.close()
 
     @property
     def engine(self) -> Engine:
@@ -159,29 +174,41 @@ class Service:
             NotReady: it is still loading, or stopping.
         """
         if self._engine is None:
-            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
+            raise NotReady(_NOT_READY, hint=_START_HINT)
         return self._engine
 
     @property
     def intake(self) -> Intake:
         """Checks requests against what the model knows; `NotReady` as `engine`."""
         if self._intake is None:
-            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
+            raise NotReady(_NOT_READY, hint=_START_HINT)
         return self._intake
 
     @property
     def store(self) -> Store:
-        """The graph store; `NotReady` as `engine`."""
-        if self._store is None or self._engine is None:
-            raise NotReady("the service is not ready", hint="ask /health/ready; a start takes a few seconds")
-        return self._store
+        """The graph store; `NotReady` as `engine`.
+
+        Raises:
+            StoreUnavailable: it is away, as last seen.
+        """
+        if self._engine is None:
+            raise NotReady(_NOT_READY, hint=_START_HINT)
+        return self._link.store
+
+    async def look(self, read: Callable[[], T]) -> T:
+        """What `read`, which asks `store`, returns, for requests: they do not wait for a store that hangs.
+
+        Raises:
+            StoreUnavailable: the store is away, or did not answer in time.
+        """
+        return await self._link.answer(read, patience=_REQUEST_SECONDS)
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether requests can be answered, and what is known about it. A store that is away only degrades it."""
         engine = self._engine
+        reasons = [f"the graph store is away: {why}" for why in (self.health.reading, self.health.writing) if why]
         if engine is None:
-            return False, {"status": "stopping" if self._stopping.is_set() else "loading"}
-        reasons = [reason for reason in (self.health.reading, self.health.writing) if reason]
+            return False, {"status": "stopping" if self._stopping.is_set() else "loading", "reasons": reasons}
         try:
             self._spool.writable()
             backlog = self._spool.backlog()
@@ -199,6 +226,10 @@ class Service:
             "spool_backlog": backlog.waiting,
         }
 
+    def spooled_decision(self, transaction_id: str) -> Decision | None:
+        """The decision on a transaction, where the spool has it: at once, whatever the store does."""
+        return self._spool.decisions([transaction_id]).get(transaction_id)
+
     def decision(self, transaction_id: str) -> Decision:
         """The decision on a transaction.
 
@@ -206,10 +237,10 @@ class Service:
             NotFound: there is none.
             StoreUnavailable: it is not in the spool, and the store is away.
         """
-        found = self._spool.decisions([transaction_id]) or self.store.decisions([transaction_id])
-        if transaction_id not in found:
+        found = self.spooled_decision(transaction_id) or self.store.decisions([transaction_id]).get(transaction_id)
+        if found is None:
             raise NotFound(f"there is no decision on transaction {transaction_id!r}")
-        return found[transaction_id]
+        return found
 
     def features(self, decision: Decision) -> dict[str, float | None]:
         """The features a decision was made on, by name; None where a value is missing.
@@ -235,11 +266,12 @@ class Service:
 
         While the store is away they are kept in the spool, durably.
         """
-        engine = self.engine
+        if self._engine is None:
+            raise NotReady(_NOT_READY, hint=_START_HINT)
         if self.health.up:
             try:
                 counts = self._write_labels(labels)
-                engine.call(engine.catch_up).result()
+                self._follower.follow_feed()
                 return counts
             except StoreUnavailable as error:
                 self.health.wrote(error)
@@ -248,16 +280,34 @@ class Service:
         return LabelCounts(kept=len(labels))
 
     def _write_labels(self, labels: Sequence[NewLabel]) -> LabelCounts:
-        self._drainer.drain()
-        known = self.store.labels_of([label.transaction_id for label in labels if not label.timed])
+        self._drainer.drain(seconds=_CATCH_UP_SECONDS, patience=_CATCH_UP_SECONDS)
+        untimed = [label.transaction_id for label in labels if not label.timed]
+        known = self._ask(lambda store: store.labels_of(untimed)) if untimed else {}
         new = [label for label in labels if label.timed or not _says_nothing_new(label, known)]
-        rows = [(label.transaction_id, label.is_fraud, label.known_at, label.source) for label in new]
-        outcomes = Counter(self.store.upsert_labels(label_table(rows)).tolist()) if rows else Counter[int]()
+        rows = label_table([(label.transaction_id, label.is_fraud, label.known_at, label.source) for label in new])
+        outcomes = Counter(self._ask(lambda store: store.upsert_labels(rows)).tolist()) if new else Counter[int]()
         duplicates = outcomes[Outcome.DUPLICATE] + len(labels) - len(new)
         counts = LabelCounts(outcomes[Outcome.LOADED], duplicates, outcomes[Outcome.CONFLICT])
         for name in ("loaded", "duplicates", "conflicts"):
             self.meters.labels.labels(name).inc(getattr(counts, name))
         return counts
+
+    def _ask(self, call: Callable[[Store], T]) -> T:
+        return self._link.ask(call, patience=_CATCH_UP_SECONDS)
+
+    def _drain_some(self) -> None:
+        """Drains what a crash has left, as far as it is quickly done: what is left then goes on in the background."""
+        try:
+            left = self._drainer.drain(seconds=_CATCH_UP_SECONDS, patience=_CATCH_UP_SECONDS)
+        except StoreUnavailable as error:
+            log.debug("%s", error.message)  # whoever opens the index meets it again, and tells it
+        else:
+            if left:
+                log.info("%d records that were left in the spool are in the graph store now", left)
+
+    def _refresh_rings(self, engine: Engine) -> None:
+        if self.health.reading is None:
+            self._link.ask(engine.rings.refresh, patience=_REQUEST_SECONDS)
 
     def _open_spool(self, path: Path, *, durable: bool = True) -> Spool:
         spool = Spool(path, durable=durable)
@@ -266,7 +316,6 @@ class Service:
 
     def _poll(self) -> None:
         """Keeps the index current and the gauges fresh. The store is asked here, so that scoring never waits for it."""
-        seen: Watermark | None = None
         snapshot_at = time.monotonic() + self.settings.snapshot_every
         measure_at = 0.0
         while not self._stopping.wait(_POLL_SECONDS):
@@ -274,17 +323,15 @@ class Service:
             if engine is None:
                 return
             try:
-                mark = self.store.watermark()
-                self.health.read()
-                if mark != seen:
-                    engine.call(engine.catch_up).result()
-                    seen = mark
-                engine.rings.refresh(self.store)
-                self.meters.index_synced.set_to_current_time()
+                self._follower.follow_spool()
                 if time.monotonic() >= snapshot_at:
                     if self._lease.take():
-                        self._snapshot(engine.call(engine.snapshot).result())
+                        self._snapshot(engine)
                     snapshot_at = time.monotonic() + self.settings.snapshot_every
+                self._follower.follow_feed()
+                self._link.ask(engine.rings.refresh, patience=PATIENCE_SECONDS)
+                self.health.read()
+                self.meters.index_synced.set_to_current_time()
             except QuipuError as error:
                 self.health.read(error)
             except Exception:
@@ -310,12 +357,10 @@ class Service:
         except StoreError as error:
             log.warning("%s", error.message)
 
-    def _snapshot(self, snapshot: Snapshot | None) -> None:
-        if snapshot is None:
-            return
+    def _snapshot(self, engine: Engine) -> None:
         try:
-            snapshot.write(self.settings.var / "index")
-        except OSError as error:
+            write_snapshot(engine, self._follower, self._link, self._spool, self.settings.var / "index")
+        except (OSError, StoreError) as error:
             log.warning("the index could not be written to disk, the next start rebuilds it: %s", error)
 
 

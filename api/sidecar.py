@@ -12,11 +12,11 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from api.drain import DRAIN_LEASE, SPOOL, Drainer, StoreHealth
+from api.drain import DRAIN_LEASE, SPOOL, Drainer
+from api.link import StoreHealth, StoreLink
 from api.spool import Lease, Spool
 from graph.errors import QuipuError
 from graph.settings import Settings
-from graph.store import open_store
 
 log = logging.getLogger(__name__)
 
@@ -56,20 +56,21 @@ def main() -> None:
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=LOG_FORMAT)
     os.nice(15)
     try:
-        store = open_store(settings.store)
         spool = Spool(settings.var / SPOOL, durable=False)
     except QuipuError as error:
         # Whoever serves meets the same error, and tells it.
         log.debug("%s", error.message)
         return
+    health = StoreHealth()
+    link = StoreLink(settings.store, health)
     lease = Lease(settings.var / DRAIN_LEASE)
-    drainer = Drainer(spool, store, lease, StoreHealth(), poll=_POLL_SECONDS)
+    drainer = Drainer(spool, link, lease, health, poll=_POLL_SECONDS)
     drainer.start()
     sys.stdin.read()
     drainer.stop()
     lease.close()
     spool.close()
-    store.close()
+    link.close()
 
 
 if __name__ == "__main__":

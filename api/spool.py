@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS labels(
 CREATE TABLE IF NOT EXISTS refused(seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO state VALUES ('drained', 0);
+INSERT OR IGNORE INTO state VALUES ('identity', random());
 """
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 _INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
@@ -48,6 +49,7 @@ _LARGE_WAL = 256 * 2**20
 _CHECKPOINT_TRIES = 8
 _FEW_PAGES = 64
 _FORGOTTEN_AT_ONCE = 64
+_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,35 @@ class Spool:
                     found[row[0]] = Decision(*row)
         return found
 
+    def value(self, name: str) -> int:
+        """A number that was kept under this name, 0 where there is none; `identity` differs from spool to spool."""
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def keep(self, **values: int) -> None:
+        """Keeps numbers under these names."""
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO state VALUES (?,?)", list(values.items()))
+
+    def last(self) -> int:
+        """Position of the newest record; 0 where there is none."""
+        with self._reading() as db:
+            return int(db.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()[0])
+
+    def after(self, seq: int, limit: int) -> list[tuple[int, str]]:
+        """Position and transaction id of the records after this position, in order."""
+        query = "SELECT seq, transaction_id FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+        with self._reading() as db:
+            return [(int(at), str(name)) for at, name in db.execute(query, (seq, limit))]
+
+    def facts(self, positions: Sequence[int]) -> list[bytes]:
+        """The facts at these positions (at most 500), in the spool's order; without those that are empty or gone."""
+        marks = ",".join("?" * len(positions))
+        query = f"SELECT fact FROM records WHERE seq IN ({marks}) AND length(fact) > 0 ORDER BY seq"
+        with self._reading() as db:
+            return [bytes(row[0]) for row in db.execute(query, list(positions))]
+
     def append_labels(self, labels: Sequence[SpooledLabel]) -> None:
         """Keeps labels durably until the graph store takes them.
 
@@ -225,17 +256,22 @@ class Spool:
         with self._transaction() as db:
             db.execute("DELETE FROM labels WHERE seq <= ?", (seq,))
 
-    def forget(self, *, older_than: float, limit: int) -> int:
-        """Deletes up to `limit` drained records older than so many seconds; returns how many.
+    def drain_again(self) -> None:
+        """Makes all records that are still here wait for the graph store again."""
+        with self._transaction() as db:
+            db.execute("UPDATE state SET value = 0 WHERE name = 'drained'")
 
-        A few at a time, so that nobody who has a decision to keep waits for long.
+    def forget(self, *, older_than: float, limit: int, up_to: int = 2**63 - 1) -> int:
+        """Deletes up to `limit` drained records older than so many seconds, at most up to this position.
+
+        Returns how many. A few at a time, so that nobody who has a decision to keep waits for long.
         """
         before = int((time.time() - older_than) * 1e6)
         with self._reading() as db:
             old = db.execute(
                 "SELECT seq FROM records WHERE seq <= (SELECT value FROM state WHERE name = 'drained')"
-                " AND decided_at < ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?",
-                (before, limit),
+                " AND seq <= ? AND decided_at < ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?",
+                (up_to, before, limit),
             ).fetchall()
         for first in range(0, len(old), _FORGOTTEN_AT_ONCE):
             with self._transaction() as db:
@@ -243,14 +279,23 @@ class Spool:
         return len(old)
 
     def backlog(self) -> Backlog:
-        """What waits for the graph store."""
-        query = (
-            "SELECT count(*), min(decided_at), (SELECT count(*) FROM labels), (SELECT count(*) FROM refused)"
-            " FROM records WHERE seq > (SELECT value FROM state WHERE name = 'drained')"
-        )
+        """What waits for the graph store.
+
+        A long backlog is told by its positions: to count it would be to read it.
+        """
+        first = "SELECT seq, decided_at FROM records WHERE seq > ? ORDER BY seq LIMIT 1"
+        others = "SELECT (SELECT max(seq) FROM records), (SELECT count(*) FROM labels), (SELECT count(*) FROM refused)"
+        drained = self.value("drained")
         with self._reading() as db:
-            records, oldest, labels, refused = db.execute(query).fetchone()
-        return Backlog(records + labels, max(time.time() - oldest / 1e6, 0.0) if oldest else 0.0, refused)
+            oldest = db.execute(first, (drained,)).fetchone()
+            newest, labels, refused = db.execute(others).fetchone()
+            if oldest is None:
+                return Backlog(labels, 0.0, refused)
+            records = newest - oldest[0] + 1
+            if records <= _COUNTED:
+                count = "SELECT count(*) FROM records WHERE seq > ?"
+                records = db.execute(count, (drained,)).fetchone()[0]
+        return Backlog(records + labels, max(time.time() - oldest[1] / 1e6, 0.0), refused)
 
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file, so that the log begins again at its start.

@@ -1,7 +1,7 @@
 """`POST /v1/rings/{ring_id}/verdict`: what an investigator says of a ring."""
 
-import asyncio
 import time
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -62,7 +62,7 @@ async def verdict(request: Request, ring_id: str) -> Response:
         raise invalid_body(error) from None
     at = time.time_ns() // 1000
     said = Verdict(key, at, RingStatus(given.verdict), given.by, given.note)
-    return json_response(msgspec.json.encode(await asyncio.to_thread(_judge, service, said)))
+    return json_response(msgspec.json.encode(await service.look(partial(_judge, service, said))))
 
 
 def _judge(service: Service, verdict: Verdict) -> dict[str, Any]:

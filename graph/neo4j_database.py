@@ -10,6 +10,7 @@ from neo4j import exceptions as failures
 from graph.errors import InputError, StoreError, StoreUnavailable
 from graph.neo4j_state import State
 from graph.neo4j_url import Address
+from graph.patience import is_at_once
 
 T = TypeVar("T")
 Work = Callable[[neo4j.ManagedTransaction], T]
@@ -36,6 +37,19 @@ def translated(error: Exception, shown: str) -> StoreError:
 
 def _kind(error: Exception) -> str:
     return getattr(error, "code", None) or type(error).__name__
+
+
+def _twice(session: neo4j.Session, work: Callable[[Any], T]) -> T:
+    """Runs `work` in a transaction; once more where that failed for a passing reason, since a connection that
+    was kept may have been closed meanwhile."""
+    try:
+        with session.begin_transaction() as tx:
+            return work(tx)
+    except (failures.DriverError, failures.Neo4jError) as error:
+        if not error.is_retryable():
+            raise
+    with session.begin_transaction() as tx:
+        return work(tx)
 
 
 class Database:
@@ -76,7 +90,7 @@ class Database:
     def read(self, work: Work[T]) -> T:
         """Runs `work` in a transaction for reading, again where it failed for a passing reason."""
         with self.errors(), self._session() as session:
-            return session.execute_read(work)
+            return _twice(session, work) if is_at_once() else session.execute_read(work)
 
     def write(self, work: Callable[[neo4j.ManagedTransaction, State], T]) -> T:
         """Runs `work` in a transaction that no other writer runs beside, again where it failed for a passing reason.
@@ -92,12 +106,16 @@ class Database:
             return result
 
         with self.errors(), self._session() as session:
-            return session.execute_write(locked)
+            return _twice(session, locked) if is_at_once() else session.execute_write(locked)
 
     def run(self, statement: str, **values: Any) -> list[list[Any]]:
         """Executes one statement by itself, as changes of constraints and indexes need it."""
+
+        def work(tx: neo4j.ManagedTransaction | neo4j.Transaction) -> list[list[Any]]:
+            return tx.run(statement, values).values()
+
         with self.errors(), self._session() as session:
-            return session.execute_write(lambda tx: tx.run(statement, values).values())
+            return _twice(session, work) if is_at_once() else session.execute_write(work)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -146,7 +146,7 @@ def test_own_transactions_are_not_counted_twice(opened: Callable[..., Desk]) -> 
     before = desk.service.engine.index.transactions
     desk.ask([submission(f"t{i}") for i in range(10)])
     desk.service._drainer.drain()
-    desk.service.engine.call(desk.service.engine.catch_up).result(60)
+    desk.service._follower.follow_feed()
     assert desk.service.engine.index.transactions == before + 10
     desk.stop()
     assert opened().service.engine.index.transactions == before + 10, "also when its snapshot is opened"
@@ -162,7 +162,7 @@ def test_a_transaction_that_was_loaded_is_decided_on_what_was_loaded(opened: Cal
     assert body(answer)["replayed"] is False
     assert isinstance(conflict.error, Conflict)
     desk.service._drainer.drain()
-    assert engine.call(engine.catch_up).result(60) == 0
+    desk.service._follower.follow_feed()
     assert engine.index.transactions == rows + 2
     assert body(desk.ask([submission("l1")])[0])["replayed"] is True
 
