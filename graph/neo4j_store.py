@@ -8,7 +8,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph import neo4j_decisions, neo4j_embeddings, neo4j_feed, neo4j_reads, neo4j_ring_reads, neo4j_rings, neo4j_whole
+from graph import (
+    neo4j_decisions,
+    neo4j_embeddings,
+    neo4j_feed,
+    neo4j_pairs,
+    neo4j_reads,
+    neo4j_ring_reads,
+    neo4j_rings,
+    neo4j_whole,
+)
 from graph.attributes import given_attributes
 from graph.batches import LabelBatch, TransactionBatch
 from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
@@ -26,6 +35,7 @@ from graph.records import Decision, GraphSchema
 from graph.ring_content import RefreshContent
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 from graph.store import EntityKeys, LabelChanges, LabelRows, TransactionChanges, Watermark
+from graph.sums import Sums
 
 
 class Neo4jStore:
@@ -225,6 +235,9 @@ class Neo4jStore:
         if kind is None:
             return None
         return self._database.read(lambda tx: neo4j_embeddings.similar(tx, kind, key, max(limit, 0)))
+
+    def pair_sums(self, entity: str) -> Sums:
+        return neo4j_pairs.pair_sums(self._database, self._now()[1], entity)
 
     def every_label(self, *, chunk: int = 100_000) -> Iterator[LabelRows]:
         return neo4j_whole.labels(self._database, self._now()[0], chunk=chunk)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graph.sums import Sums
 from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
@@ -243,6 +244,17 @@ class WholeStore(Protocol):
 
     def every_attribute(self, entity: str, *, chunk: int = 10_000) -> Iterator[dict[str, dict[str, Any]]]:
         """Attributes by key, of entities that have some, or that no transaction links to; in order of integer ids."""
+
+
+@runtime_checkable
+class PairStore(Protocol):
+    """A store that keeps sums over the transactions of each user with each other entity."""
+
+    def schema(self) -> GraphSchema:
+        """The schema of what has been loaded so far."""
+
+    def pair_sums(self, entity: str) -> Sums:
+        """The sums as they are kept; keys are the user's integer id, shifted by 32 bits, and the entity's."""
 
 
 def whole(store: Store) -> WholeStore:

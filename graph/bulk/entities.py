@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from graph.attributes import as_text
 from graph.bulk.files import ImportFiles
-from graph.bulk.sums import Sums
 from graph.bulk.texts import ids, moments
 from graph.bulk.transactions import Facts
 from graph.neo4j_attributes import plain
@@ -17,6 +16,7 @@ from graph.neo4j_hubs import HUB
 from graph.neo4j_names import CATEGORY, HUB_TRANSACTION
 from graph.neo4j_state import Columns
 from graph.store import Store, WholeStore
+from graph.sums import Sums
 
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 _SUMS = {"transactions": "long", "amount": "long", "first_at": "datetime", "last_at": "datetime", "fraud_known": "long"}

@@ -1,4 +1,4 @@
-"""Sums over transactions by entity, and by user and entity, as the Neo4j store keeps them."""
+"""Sums over transactions by entity, and by user and entity."""
 
 from dataclasses import dataclass
 
