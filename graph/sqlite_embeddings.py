@@ -25,6 +25,8 @@ def write(connection: sqlite3.Connection, layout: Layout, refresh: EmbeddingRefr
     counts = {}
     for of_type in refresh.types:
         kind = layout.entity_kind(of_type.entity)
+        if kind is None:
+            continue
         known = dict(
             select_in(connection, "SELECT key, id FROM entities WHERE kind = ? AND key IN ({})", of_type.keys, kind)
         )

@@ -194,7 +194,7 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 def test_scoring_loads_nothing_of_training() -> None:
-    heavy = loaded_by("api.app", "gnn.scorer", "graph.index") & NOT_IN_SCORING
+    heavy = loaded_by("api.app", "gnn.scorer", "gnn.embeddings", "graph.index") & NOT_IN_SCORING
     assert not heavy
 
 
