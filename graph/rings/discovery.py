@@ -26,7 +26,15 @@ def groups(
     met = meetings(evidence, risk, settings)
     belief = believed(evidence, met, risk, settings)
     linked = _linking(met, belief, settings)
-    return met, list(_parts(met, linked, settings))
+    return met, [part for part in _parts(met, linked, settings) if _own_risk(met, part) >= settings.own]
+
+
+def _own_risk(met: Meetings, part: NDArray[np.int64]) -> float:
+    """Mean over a group's users of the highest risk that each has of its own, where the group meets."""
+    users, back = np.unique(met.user[part], return_inverse=True)
+    highest = np.zeros(len(users))
+    np.maximum.at(highest, back, met.risk[part])
+    return float(highest.mean())
 
 
 def believed(

@@ -18,8 +18,10 @@ class RingSettings:
         share: share of an entity's users that must be suspicious for it to link them.
         hub_share: the same for hubs, of the risk that these have of their own.
         hub_least: suspicious users from which on a hub links.
-        accept: probability from which on a user's dealings with an entity count as the ring's.
+        accept: probability from which on a user's dealings with an entity count as the ring's. Company makes sure too
+            quickly: of users with little risk of their own, only from here on half are a ring's or more.
         hub_accept: the same at hubs.
+        own: risk that the users of a ring have of their own, on average, at least. The rest is company.
         rounds: how often suspicion is passed on between users and what they share.
     """
 
@@ -29,9 +31,10 @@ class RingSettings:
     hub_users: int = 10
     mostly: float = 0.4
     spell_days: float = 14.0
-    share: float = 0.4
+    share: float = 0.3
     hub_share: float = 0.12
     hub_least: int = 4
-    accept: float = 0.5
+    accept: float = 0.95
     hub_accept: float = 0.3
+    own: float = 0.2
     rounds: int = 3

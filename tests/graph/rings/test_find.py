@@ -88,6 +88,35 @@ def test_a_user_with_little_risk_of_its_own_joins_by_its_company(world: World) -
     assert "quiet" in ring.users
 
 
+def test_a_family_around_one_doubtful_payment_is_no_ring(world: World) -> None:
+    family = gang("child", 5, day=3, device="tablet", p=0.07, ip="home")
+    assert find(world([*family, Tx("parent", 4, "tablet", "home", p=0.3)], 10)) == []
+
+
+def test_an_honest_regular_among_thieves_is_left_out(world: World) -> None:
+    past = [Tx("regular", day / 2, "own", p=0.002) for day in range(40)]
+    (ring,) = find(world([*gang("thief", 3, day=21, device="d1"), *past, Tx("regular", 22, "d1", p=0.002)], 25))
+    assert ring.users == {f"thief{i}" for i in range(3)}
+
+
+def test_a_restaurants_tablet_and_its_other_suspicious_guests_are_one_ring(world: World) -> None:
+    guests = [Tx(f"guest{i}", i / 2, f"phone{i}", restaurant="r", p=0.01) for i in range(30)]
+    keyed = [Tx(f"keyed{i}", 2 + i, "tablet", restaurant="r", p=0.9) for i in range(5)]
+    cards = [Tx(f"card{i}", 2 + i, f"own{i}", restaurant="r", p=0.9) for i in range(5)]
+    names = {tx.user for tx in (*keyed, *cards)}
+    assert _users(find(world([*guests, *keyed, *cards], 20))) == [names]
+
+
+def test_a_ring_that_was_mostly_elsewhere_is_a_guest_of_a_hub(world: World) -> None:
+    guests = [Tx(f"guest{i}", i / 2, f"phone{i}", restaurant="r", p=0.01) for i in range(30)]
+    cards = [Tx(f"card{i}", 2 + i, f"own{i}", restaurant="r", p=0.9) for i in range(9)]
+    band = [
+        *gang("thief", 10, day=3, device="d1"),
+        *(Tx(f"thief{i}", 5, "d1", restaurant="r", p=0.9) for i in range(4)),
+    ]
+    assert sorted(map(len, _users(find(world([*guests, *cards, *band], 20))))) == [9, 10]
+
+
 def test_what_is_long_past_is_left_out(world: World) -> None:
     rows = gang("thief", 5, day=3, device="d1")
     assert find(world([*rows, Tx("later", 89, "x")], 90)) == []
