@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from gnn.bundle import open_bundle
 from gnn.catalogue import Catalogue
-from gnn.explain import Explainer, RingReached
+from gnn.explain import Explainer
 from gnn.lookup import WALK, fill
 from gnn.predictor import Predictor
 from gnn.scoring import Answer, Question
+from gnn.sentences import RingReached
 from gnn.serving import load_predictor
 from gnn.tensors import EgoStore, block_plan
 from graph.compiled import kernel
