@@ -94,8 +94,8 @@ def test_a_family_around_one_doubtful_payment_is_no_ring(world: World) -> None:
 
 
 def test_an_honest_regular_among_thieves_is_left_out(world: World) -> None:
-    past = [Tx("regular", day / 2, "own", p=0.002) for day in range(40)]
-    (ring,) = find(world([*gang("thief", 3, day=21, device="d1"), *past, Tx("regular", 22, "d1", p=0.002)], 25))
+    past = [Tx("regular", day / 2, "own", p=0.01) for day in range(40)]
+    (ring,) = find(world([*gang("thief", 3, day=21, device="d1"), *past, Tx("regular", 22, "d1", p=0.01)], 25))
     assert ring.users == {f"thief{i}" for i in range(3)}
 
 
