@@ -15,6 +15,7 @@ from graph.ring_records import Membership, Ring, RingEvent, RingEventKind, RingM
 MEMBER_OF, CAME_FROM = "MEMBER_OF", "CAME_FROM"
 
 T = TypeVar("T")
+BY_SCORE = "r.score DESC, coalesce(r.long_id, r.id)"
 _RETURNED = "r.content, r.status, r.active, r.became"
 _CHUNK = 10_000
 _COUNTERS = f"(s:{STORE} {{name: 'rings'}})"
@@ -94,7 +95,7 @@ def select(
         wanted.append("r.status = $status")
     most = "" if limit is None else " LIMIT $limit"
     rows = tx.run(
-        f"MATCH (r:{RING}) WHERE {' AND '.join(wanted)} WITH r ORDER BY r.score DESC, r.id{most} RETURN {_RETURNED}",
+        f"MATCH (r:{RING}) WHERE {' AND '.join(wanted)} WITH r ORDER BY {BY_SCORE}{most} RETURN {_RETURNED}",
         active=active, status=None if status is None else str(status), limit=max(limit or 0, 0),
     )  # fmt: skip
     return [ring_of(*row) for row in rows]

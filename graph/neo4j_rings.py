@@ -9,7 +9,7 @@ import numpy as np
 
 from graph.errors import InputError, NotFound
 from graph.neo4j_names import REFRESH, RING, RING_CHANGE, RING_EVENT, RING_MARK, bounded, quoted
-from graph.neo4j_ring_reads import CAME_FROM, MEMBER_OF, RingState, find
+from graph.neo4j_ring_reads import BY_SCORE, CAME_FROM, MEMBER_OF, RingState, find
 from graph.neo4j_state import Columns
 from graph.neo4j_times import from_epoch, split
 from graph.records import USER
@@ -106,7 +106,7 @@ def _active_members(tx: neo4j.ManagedTransaction) -> dict[str, Members]:
     """The members of active rings, by their ids, the highest score first."""
     ids = tx.run(
         f"MATCH (r:{RING}) WHERE r.active = true AND r.score IS NOT NULL"
-        " WITH r ORDER BY r.score DESC, r.id RETURN r.id, coalesce(r.long_id, r.id)"
+        f" WITH r ORDER BY {BY_SCORE} RETURN r.id, coalesce(r.long_id, r.id)"
     ).values()
     found: dict[str, Members] = {}
     for first in range(0, len(ids), _RINGS_AT_ONCE):
