@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnn.backtest import facts_of
 from gnn.evaluation import ranking_draws
-from gnn.intervals import blocks_of, drawn, with_intervals
+from gnn.intervals import Draws, differences, resamplings, with_intervals
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Scorer, Served, train_served
 from gnn.scored import read_scores
@@ -309,9 +309,8 @@ class _Judge:
             table = table.append_column(name, pa.array([value]).take(pa.array(np.zeros(facts.num_rows, np.int64))))
         self._labelled = ~np.asarray(facts["is_fraud"].is_null())
         self._rows = read_scores(table)
-        self._block = blocks_of(self._rows)
-        self._counts = drawn(self._block, np.random.default_rng(seed))
-        self._whole: dict[str, NDArray[np.float64]] | None = None
+        self._ways = resamplings(self._rows, np.random.default_rng(seed))
+        self._whole: list[Draws] | None = None
         self.summary: dict[str, Any] = {
             "transactions": len(self._rows),
             "unlabelled": self._rows.unlabelled,
@@ -321,9 +320,9 @@ class _Judge:
             "until": _iso(int(self._rows.occurred_at[-1])),
         }
 
-    def _draws(self, score: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    def _draws(self, score: NDArray[np.float64]) -> list[Draws]:
         rows = replace(self._rows, probability=np.ascontiguousarray(score[self._labelled]))
-        return ranking_draws(rows, self._block, self._counts)
+        return [ranking_draws(rows, way) for way in self._ways]
 
     def __call__(self, score: NDArray[np.float64], scores: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
         """Figures of one variant, and their differences to the whole model's."""
@@ -332,8 +331,8 @@ class _Judge:
         is_whole = score is scores[WHOLE]
         mine = self._whole if is_whole else self._draws(score)
         values = with_intervals(mine)
-        differences = {} if is_whole else with_intervals({name: mine[name] - self._whole[name] for name in mine})
-        return {name: {**values[name], "difference": differences.get(name)} for name in FIGURES if name in values}
+        apart = {} if is_whole else with_intervals(differences(mine, self._whole))
+        return {name: {**values[name], "difference": apart.get(name)} for name in FIGURES if name in values}
 
 
 def _iso(at: int) -> str:

@@ -1,7 +1,6 @@
 """How good scores are: figures overall and by week, with intervals, and two runs compared on the same rows.
 
-Intervals are from a bootstrap over blocks of time (weeks, or days where there are few weeks): transactions of one
-time hang together, and drawing them one by one would make every interval too narrow.
+Intervals are from bootstraps over blocks of time and over users (see `gnn.intervals`).
 """
 
 from dataclasses import dataclass, fields
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnn import groups
 from gnn.curves import RELIABILITY_EDGES, curves
-from gnn.intervals import Draws, Figures, blocks_of, drawn, number, with_intervals
+from gnn.intervals import Draws, Figures, Resampling, differences, number, resamplings, with_intervals
 from gnn.policy import Costs
 from gnn.ranking import FALSE_POSITIVE_RATES, ranking_figures, recall_name
 from gnn.scored import KnownUsers, Scored, paired, read_scores
@@ -96,7 +95,7 @@ def evaluate(
                 "until": _iso_day(first + 7),
                 "transactions": len(part),
                 "frauds": int(part.fraud.sum()),
-                "figures": with_intervals(_draws(part, blocks_of(part), prices, rng, drop_detected)),
+                "figures": with_intervals(_draws(part, resamplings(part, rng), prices, drop_detected)),
             }
         )
     summary = {
@@ -109,7 +108,7 @@ def evaluate(
         "models": list(rows.models),
         "costs": {"review": prices.review, "decline": prices.decline, "fraud_loss": prices.fraud_loss},
     }
-    figures = with_intervals(_draws(rows, blocks_of(rows), prices, rng, drop_detected))
+    figures = with_intervals(_draws(rows, resamplings(rows, rng), prices, drop_detected))
     told = [
         [_of_group(group, rows, prices, rng) for group in found]
         for found in (groups.typologies(rows), groups.histories(rows))
@@ -120,7 +119,7 @@ def evaluate(
 def _of_group(group: groups.Group, rows: Scored, costs: Costs, rng: np.random.Generator) -> dict[str, Any]:
     part = rows.taken(group.rows)
     frauds = int(part.fraud.sum())
-    measured = with_intervals(_draws(part, blocks_of(part), costs, rng, False)) if 0 < frauds < len(part) else {}
+    measured = with_intervals(_draws(part, resamplings(part, rng), costs, False)) if 0 < frauds < len(part) else {}
     return {
         "name": group.name,
         "title": group.title,
@@ -151,13 +150,13 @@ def compare(
     prices = costs or Costs()
     mine, theirs = paired(read_scores(a), read_scores(b))
     # Row by row the same order, so the same blocks and the same draws.
-    measured = [_draws(part, blocks_of(mine), prices, np.random.default_rng(seed), False) for part in (mine, theirs)]
-    figures = {}
-    for name, left in measured[0].items():
-        right = measured[1].get(name)
-        if right is not None:
-            difference = with_intervals({name: left - right})[name]
-            figures[name] = {"a": number(left[0]), "b": number(right[0]), **difference}
+    draws = resamplings(mine, np.random.default_rng(seed))
+    measured = [_draws(part, draws, prices, False) for part in (mine, theirs)]
+    left, right = (part[0] for part in measured)
+    figures = {
+        name: {"a": number(left[name][0]), "b": number(right[name][0]), **difference}
+        for name, difference in with_intervals(differences(*measured)).items()
+    }
     return {"transactions": len(mine), "frauds": int(mine.fraud.sum()), "figures": figures}
 
 
@@ -213,11 +212,13 @@ def transaction_precision(rows: Scored, *, top: int = TOP) -> dict[int, float]:
     return dict(zip(days.tolist(), share.tolist(), strict=True))
 
 
-def _draws(
-    rows: Scored, block: NDArray[np.int32], costs: Costs, rng: np.random.Generator, drop_detected: bool
-) -> Draws:
-    """Every figure: first of the rows as they are, then of each draw of blocks with replacement."""
-    counts = drawn(block, rng)
+def _draws(rows: Scored, draws: list[Resampling], costs: Costs, drop_detected: bool) -> list[Draws]:
+    """Every figure, for each way to draw: first of the rows as they are, then of each draw."""
+    return [_drawn(rows, way, costs, drop_detected) for way in draws]
+
+
+def _drawn(rows: Scored, way: Resampling, costs: Costs, drop_detected: bool) -> Draws:
+    block, counts = way.block, way.counts
     blocks = counts.shape[1]
 
     def total(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -227,7 +228,7 @@ def _draws(
     fraud, p = rows.fraud, rows.probability
     size, frauds = total(np.ones(len(rows))), total(fraud)
     with np.errstate(invalid="ignore", divide="ignore"):
-        figures = ranking_draws(rows, block, counts, drop_detected=drop_detected)
+        figures = ranking_draws(rows, way, drop_detected=drop_detected)
         flagged, caught = total(rows.flagged), total(rows.flagged & fraud)
         figures["precision"] = caught / flagged
         figures["recall"] = caught / frauds
@@ -247,31 +248,31 @@ def _draws(
     return figures
 
 
-def ranking_draws(
-    rows: Scored, block: NDArray[np.int32], counts: NDArray[np.float64], *, drop_detected: bool = False
-) -> Draws:
+def ranking_draws(rows: Scored, way: Resampling, *, drop_detected: bool = False) -> Draws:
     """The figures that only the order of scores decides.
+
+    The precision among a day's first is drawn with its day, so it is there only where time is drawn.
 
     Args:
         rows: in order of occurrence; any scores, not only probabilities.
-        block, counts: as in `gnn.intervals`.
+        way: how to draw.
         drop_detected: as in `evaluate`.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        figures = ranking_figures(rows.probability, rows.fraud, block, counts)
-        figures[f"precision_at_{TOP}"] = _over_days(transaction_precision(rows), rows, block, counts)
-        by_user = user_precision(rows, drop_detected=drop_detected)
-        if by_user:
-            figures[f"user_precision_at_{TOP}"] = _over_days(by_user, rows, block, counts)
+        figures = ranking_figures(rows.probability, rows.fraud, way.block, way.counts)
+        if way.of_time:
+            figures[f"precision_at_{TOP}"] = _over_days(transaction_precision(rows), rows, way)
+            by_user = user_precision(rows, drop_detected=drop_detected)
+            if by_user:
+                figures[f"user_precision_at_{TOP}"] = _over_days(by_user, rows, way)
     return figures
 
 
-def _over_days(
-    by_day: dict[int, float], rows: Scored, block: NDArray[np.int32], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _over_days(by_day: dict[int, float], rows: Scored, way: Resampling) -> NDArray[np.float64]:
     """The mean over days, each day drawn with the block in which it begins."""
     days = np.array(list(by_day), dtype=np.int64)
-    where = block[np.searchsorted(rows.day, days)]
+    counts = way.counts
+    where = way.block[np.searchsorted(rows.day, days)]
     blocks = counts.shape[1]
     shares = np.bincount(where, weights=np.array(list(by_day.values())), minlength=blocks)
     mean: NDArray[np.float64] = (counts @ shares) / (counts @ np.bincount(where, minlength=blocks))
