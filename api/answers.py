@@ -33,7 +33,9 @@ class DecisionOut(BaseModel):
     reasons: list[ReasonOut] = Field(description="Strongest first.")
     neighbourhood: dict[str, Any] = Field(description="Nodes seen by kind; `truncated` where a cap cut the walk.")
     ring: TouchedRingOut | None
-    links: dict[str, str]
+    links: dict[str, str] = Field(
+        description="`self`: this decision; `browser`: its neighbourhood and ring in Neo4j Browser, where there is one."
+    )
     model_version: str
     graph_as_of: datetime | None = Field(description="The newest event in the graph when this was decided.")
     decided_at: datetime
@@ -142,6 +144,7 @@ class RingOut(BaseModel):
     came_from: list[str] = Field(description="Rings that it was split or merged from.")
     became: list[str] = Field(description="Rings that hold its members now, where it is no longer found itself.")
     history: list[RingEventOut]
+    browser: str | None = Field(None, description="Opens it in Neo4j Browser; only where there is one.")
 
 
 class RingNodeOut(BaseModel):

@@ -13,6 +13,7 @@ from api.answers import RingGraphOut, RingOut, RingsOut
 from api.http import SECURED, allow, header, json_response, problems
 from api.service import Service
 from api.wire import read_key
+from graph.browser.links import BrowserLinks
 from graph.errors import NotFound
 from graph.ring_graph import ring_graph
 from graph.ring_json import event, event_text, iso, summary, whole
@@ -96,8 +97,8 @@ async def graph(
 async def ring(request: Request, ring_id: str) -> Response:
     """A ring with its members, its links, why it is one, and its history. Scope: `investigate`."""
 
-    def read(store: RingStore, _: Service) -> dict[str, Any]:
-        return told(store, known_ring(store, ring_id))
+    def read(store: RingStore, service: Service) -> dict[str, Any]:
+        return told(store, known_ring(store, ring_id), service.store.url)
 
     return await _answer(request, read, ring_id)
 
@@ -113,10 +114,11 @@ async def _answer(
     return json_response(msgspec.json.encode(await service.look(partial(read, store, service))))
 
 
-def told(store: RingStore, ring: Ring) -> dict[str, Any]:
-    """All that is known of a ring, and its history."""
+def told(store: RingStore, ring: Ring, url: str) -> dict[str, Any]:
+    """All that is known of a ring, its history, and where to look at it; `url` is the store's."""
     events = [{**event(item), "text": event_text(item)} for item in store.ring_events(ring.ring_id)]
-    return {**whole(ring), "history": events}
+    links = BrowserLinks.of(url)
+    return {**whole(ring), "history": events, **({} if links is None else {"browser": links.ring(ring.ring_id)})}
 
 
 def _page(service: Service, ring_id: str) -> str:

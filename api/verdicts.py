@@ -72,7 +72,7 @@ def _judge(service: Service, verdict: Verdict) -> dict[str, Any]:
     counts = service.keep_labels(labels) if labels else LabelCounts()
     ring = store.write_verdict(verdict)
     service.engine.rings.refresh(service.store)
-    return {"ring": told(store, ring), "labels": counts}
+    return {"ring": told(store, ring, service.store.url), "labels": counts}
 
 
 def _new_labels(table: pa.Table) -> list[NewLabel]:

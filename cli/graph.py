@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.graph_browser_pack import browser_pack
 from cli.graph_copy import copy
 from cli.graph_embed import embed
 from cli.graph_export import export_import
@@ -21,3 +22,4 @@ app.command()(copy)
 app.command()(embed)
 app.command()(export_import)
 app.command()(similar)
+app.command("browser-pack")(browser_pack)

@@ -224,6 +224,7 @@ def show(
 
     Example: quipu rings show ID --html ring.html
     """
+    from graph.browser.links import BrowserLinks
     from graph.ring_graph import ring_graph
     from graph.ring_json import whole
     from graph.ring_page import render_ring
@@ -233,6 +234,8 @@ def show(
     with _opened(store) as (opened, kept):
         ring = _known(kept, ring_id)
         result = whole(ring)
+        if (links := BrowserLinks.of(opened.url)) is not None:
+            result["browser"] = links.ring(ring_id)
         if html is not None:
             _write(html, render_ring(ring, ring_graph(opened, ring), kept.ring_events(ring_id)))
             result["html"] = str(html)
@@ -278,6 +281,8 @@ def _show(ring: dict[str, Any]) -> None:
         ends = (link["user"], f"{link['entity']} {link['key']}")
         links.add_row(*ends, f"{link['transactions']:,}", _minute(link["first_at"]), _minute(link["last_at"]))
     out.print(links)
+    if "browser" in ring:
+        out.print(f"in Neo4j Browser: {ring['browser']}")
     if "html" in ring:
         out.print(f"written to {ring['html']}")
 

@@ -8,14 +8,13 @@ a character could mean anything to either.
 import re
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from graph.neo4j_names import bounded
 from graph.neo4j_url import SCHEMES
 from graph.settings import settings
 
 _PLAIN = re.compile(r"[A-Za-z0-9_ .,:@-]*")
-_DATABASE = "neo4j"
 _SAFE = "(),:*"
 _GIVEN = "$id"
 
@@ -25,7 +24,7 @@ MATCH p = (:Transaction {id: $id})--(e)
 CALL (e) {
   OPTIONAL MATCH q = (e)-[:MEMBER_OF]->(:Ring)<-[:MEMBER_OF]-() RETURN q LIMIT 100
   UNION
-  OPTIONAL MATCH q = (e)<--(:User) WHERE e.transactions < 1000 RETURN q LIMIT 25
+  OPTIONAL MATCH q = (e)<--(:User) WHERE e.transactions < 1000 AND NOT e:Restaurant RETURN q LIMIT 25
 }
 RETURN p, q"""
 
@@ -73,16 +72,26 @@ class BrowserLinks:
         None where there is neither.
         """
         parts = urlsplit(store)
-        is_neo4j = parts.scheme in SCHEMES
+        is_neo4j = parts.scheme in SCHEMES and bool(parts.hostname)
         base = settings().browser_url
+        if not is_neo4j:
+            return None if base is None else cls(f"{_root(base)}/browser/?cmd=edit&arg=")
+        host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
         if base is None:
-            if not is_neo4j or not parts.hostname:
-                return None
-            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
             base = f"http://{host}:7474" if parts.scheme in ("neo4j", "bolt") else f"https://{host}:7473"
-        database = parts.path.strip("/") if is_neo4j else ""
-        chosen = f"db={quote(database, safe='')}&" if database not in ("", _DATABASE) else ""
-        return cls(f"{base.rstrip('/').removesuffix('/browser')}/browser/?{chosen}cmd=edit&arg=")
+        server = f"{parts.scheme}://{parts.username or 'neo4j'}@{host}:{parts.port or 7687}"
+        database = parts.path.strip("/") or "neo4j"
+        asks = f"dbms={quote(server, safe='/:@')}&db={quote(unquote(database), safe='')}"
+        return cls(f"{_root(base)}/browser/?{asks}&cmd=edit&arg=")
+
+    @property
+    def browser(self) -> str:
+        """Browser's address, with the database to connect to."""
+        return self.page.removesuffix("cmd=edit&arg=").rstrip("?&")
+
+    def query(self, text: str) -> str:
+        """Opens a query as it is; it has none of the signs that end a link."""
+        return self.page + quote(text, safe=_SAFE)
 
     def decision(self, transaction_id: str) -> str:
         """Opens a transaction with its neighbourhood and the rings that it touches."""
@@ -91,6 +100,10 @@ class BrowserLinks:
     def ring(self, ring_id: str) -> str:
         """Opens a whole ring."""
         return self.page + _RING_LINK.of(ring_id)
+
+
+def _root(base: str) -> str:
+    return base.rstrip("/").removesuffix("/browser")
 
 
 class _Query:
