@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from graph.errors import InputError
-from graph.records import LABEL_COLUMNS, Decision, GraphSchema, transaction_columns
-from graph.store import Outcome, Store, open_store
+from graph.records import DAY, LABEL_COLUMNS, Decision, GraphSchema, transaction_columns
+from graph.ring_records import Refresh, Ring, RingEvent, RingEventKind, RingMember, RingStatus, Verdict
+from graph.store import Outcome, Store, open_store, rings_of
 
 SPAWN = multiprocessing.get_context("spawn")
 SCHEMA = GraphSchema(("user", "device"))
@@ -140,22 +141,68 @@ def test_threads_share_a_store(store):
     assert store.status()["decisions"] == n // step
 
 
-def test_processes_share_a_store(store, url):
+def ring_of(number: int, day: int) -> Ring:
+    """A ring of users and a device that other processes write transactions of at the same time."""
+    users = tuple(RingMember("user", f"u{k % 97}", 0, 1) for k in range(number, number + 4 + day % 2))
+    at = day * DAY
+    return Ring(
+        f"r{number}", RingStatus.NEW, number / 20, at, at, (*users, RingMember("device", "d1", 0, 4)), (), 4, 9, 0, 0, 1
+    )
+
+
+def ring_process(url: str, days: int, start: Any) -> None:
+    """Refreshes rings once a day, judges one of them each day, and writes their transactions like everybody else."""
+    store = open_store(url)
+    kept = rings_of(store)
+    start.wait(DEADLINE)
+    for day in range(1, days + 1):
+        rings = tuple(ring_of(number, day) for number in range(20))
+        events = tuple(RingEvent(ring.ring_id, day * DAY, RingEventKind.GREW) for ring in rings)
+        assert kept.write_refresh(Refresh(day * DAY, rings, events))
+        assert not kept.write_refresh(Refresh(day * DAY, rings, events))
+        kept.write_verdict(Verdict(f"r{day}", day, RingStatus.CONFIRMED))
+        write(store, day * 100, 100, 100)
+    store.close()
+
+
+def check_rings(store: Store, days: int) -> None:
+    """Each refresh, event and verdict is there once, and who is in which ring adds up."""
+    kept = rings_of(store)
+    rings = {ring.ring_id: ring for ring in kept.rings(active=True, limit=None)}
+    assert rings.keys() == {f"r{number}" for number in range(20)}
+    assert {name for name, ring in rings.items() if ring.status == "confirmed"} == {f"r{d}" for d in range(1, days + 1)}
+    assert kept.refreshed_at() == days * DAY
+    assert kept.ring_watermark() == days + 20 * days + days
+    for number in range(20):
+        kinds = [event.kind for event in kept.ring_events(f"r{number}")]
+        assert kinds.count(RingEventKind.GREW) == days
+        assert kinds.count(RingEventKind.VERDICT) == (1 <= number <= days)
+    changes = list(kept.memberships())
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+    there = {(c.ring_id, c.entity, c.key): c.joined for c in changes}
+    members = {(ring.ring_id, m.entity, m.key) for ring in rings.values() for m in ring.members}
+    assert {who for who, joined in there.items() if joined} == members
+    assert [mark.seq for mark in kept.ring_marks()] == list(range(1, 21 * days + 1))
+
+
+def test_four_processes_share_a_store(store, url):
     store.extend_schema(SCHEMA)
-    start = SPAWN.Barrier(3)
-    ranges = [(0, 4_000), (2_000, 4_000)]  # they overlap
+    start, days = SPAWN.Barrier(4), 8
+    ranges = [(0, 3_000), (1_500, 3_000)]  # they overlap
     processes = [SPAWN.Process(target=write_process, args=(url, *r, 100, start)) for r in ranges]
+    processes.append(SPAWN.Process(target=ring_process, args=(url, days, start)))
     for process in processes:
         process.start()
     follower = Follower(store)
     follower.start()
     start.wait(DEADLINE)
-    write(store, 1_000, 2_000, 10)  # this process writes as well, in small steps
+    write(store, 1_000, 1_000, 10)  # this process writes as well, in small steps
     for process in processes:
         process.join(DEADLINE)
-    assert [process.exitcode for process in processes] == [0, 0]
-    follow_to_end(follower, 6_000)
-    check(store, 6_000)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    follow_to_end(follower, 4_500)
+    check(store, 4_500)
+    check_rings(store, days)
 
 
 def endless_writer(url: str, n: int, step: int) -> None:
