@@ -51,7 +51,7 @@ class Truth:
         rings: members of each true ring of three or more; tied: of each tied one.
         everyone: members of all rings, small ones too.
         typology: of each ring, tied or whole.
-        linked: rings half of whose members or more are tied to each other by devices.
+        linked: rings of which three members or more, and half or more, are tied to each other by devices.
     """
 
     rings: dict[str, Users]
@@ -206,8 +206,8 @@ def truth_at(rows: pd.DataFrame, at: int) -> Truth:
         name = str(ring)
         rings[name] = frozenset(mine["user_id"])
         kind = typology[name] = str(mine["typology"].iloc[0])
-        devices = ties(mine, ["device_id"], frozenset())
-        if 2 * max(map(len, devices)) >= len(rings[name]):
+        largest = max(len(part) for part in ties(mine, ["device_id"], frozenset()))
+        if largest >= _LEAST and 2 * largest >= len(rings[name]):
             linked.add(name)
         by = ["device_id", "ip", *(["restaurant_id"] if kind == _COLLUSIVE else [])]
         for number, part in enumerate(ties(mine, by, busy)):

@@ -54,7 +54,7 @@ def test_members_are_those_who_acted_before_the_refresh_and_within_the_lookback(
     )
     assert truth.rings == {"a": {"u0", "u1", "u2"}}
     assert set(truth.everyone) == {"a", "b"}
-    assert truth.linked == {"a", "b"}
+    assert truth.linked == {"a"}
 
 
 def test_parts_that_share_nothing_are_tied_rings_of_their_own() -> None:
