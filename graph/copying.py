@@ -95,29 +95,30 @@ def counts(store: Store) -> dict[str, int]:
 def _copy_transactions(source: Store, target: Store, schema: GraphSchema, progress: Progress) -> dict[str, int]:
     tally = _Tally()
     end = source.watermark().transaction
-    keys = _Keys(source)
+    keys = Keys(source)
     with progress.stage("copying transactions", total=end) as advance:
         for part in source.transaction_changes(with_ids=True, chunk=BATCH):
             keys.extend_to(int(part.ids.max(initial=-1)))
-            tally.add(target.upsert_transactions(_table(part, schema, keys.keys)))
+            tally.add(target.upsert_transactions(table_of(part, schema, keys.keys)))
             advance(len(part.seq))
     return tally.counts
 
 
-class _Keys:
-    """Keys by integer id, read as far as they are needed."""
+class Keys:
+    """Keys of a store by integer id, read as far as they are needed."""
 
     def __init__(self, source: Store) -> None:
         self._source = source
         self.keys = pa.chunked_array([], pa.string())
 
     def extend_to(self, number: int) -> None:
+        """Reads on where the key of this integer id is not there yet."""
         if number >= len(self.keys):
             more = [pa.array(part.keys, pa.string()) for part in self._source.entity_keys(len(self.keys))]
             self.keys = pa.chunked_array([*self.keys.chunks, *more], pa.string())
 
 
-def _table(part: TransactionChanges, schema: GraphSchema, keys: pa.ChunkedArray) -> pa.Table:
+def table_of(part: TransactionChanges, schema: GraphSchema, keys: pa.ChunkedArray) -> pa.Table:
     """A part of the feed as a table of transactions."""
     columns: dict[str, Any] = {
         "transaction_id": part.transaction_ids,
