@@ -83,7 +83,7 @@ def _linking(met: Meetings, belief: NDArray[np.float64], settings: RingSettings)
 
 
 def _parts(met: Meetings, linked: NDArray[np.bool_], settings: RingSettings) -> Iterator[NDArray[np.int64]]:
-    """Pairs by connected component; hubs link only those whom nothing closer does."""
+    """Pairs by connected component; hubs link those whom nothing closer does, and groups that were mostly there."""
     pairs = np.flatnonzero(linked)
     if not len(pairs):
         return
@@ -112,7 +112,7 @@ def _shared(met: Meetings, piece: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _at_hubs(
     met: Meetings, far: NDArray[np.int64], part: NDArray[np.int64], settings: RingSettings
 ) -> NDArray[np.int64]:
-    """int64[users]: the part of each user, with those in no ring yet joined at the hubs where many of them were."""
+    """int64[users]: the part of each user, with those in no ring yet, or at home there, joined at hubs of many of them."""
     # Whom something closer holds together already is at home at a hub where most of them were, else a guest.
     users_of = np.bincount(part[np.unique(met.user)], minlength=int(part.max()) + 1)
     visits = np.unique((met.entity[met.place[far]].astype(np.int64) << 32) | met.user[far])

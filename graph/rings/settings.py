@@ -12,12 +12,14 @@ class RingSettings:
         lookback_days: only transactions of so many days before the refresh count.
         risky: risk from which on a transaction marks a time at which a hub is worth looking at.
         hub_users: users from which on an entity is a hub, unless at least `mostly` of them did something risky. A hub
-            counts only within spells of risky transactions, and only for those whom nothing closer links.
+            counts only within spells of risky transactions, and only for those whom nothing closer links to others
+            elsewhere.
         mostly: see `hub_users`.
         spell_days: risky transactions on a hub further apart than this belong to different spells.
         share: share of an entity's users that must be suspicious for it to link them.
         hub_share: the same for hubs, of the risk that these have of their own.
-        hub_least: suspicious users from which on a hub links.
+        hub_least: suspicious users from which on a hub links; as many of a group that is linked already, and half of
+            it, must have been there.
         accept: probability from which on a user's dealings with an entity count as the ring's. Company makes sure too
             quickly: of users with little risk of their own, only from here on half are a ring's or more.
         hub_accept: the same at hubs.
