@@ -112,7 +112,7 @@ def _shared(met: Meetings, piece: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _at_hubs(
     met: Meetings, far: NDArray[np.int64], part: NDArray[np.int64], settings: RingSettings
 ) -> NDArray[np.int64]:
-    """int64[users]: the part of each user, with those in no ring yet, or at home there, joined at hubs of many of them."""
+    """int64[users]: the part of each user, with those in no ring yet, or at home at a hub, joined where many were."""
     # Whom something closer holds together already is at home at a hub where most of them were, else a guest.
     users_of = np.bincount(part[np.unique(met.user)], minlength=int(part.max()) + 1)
     visits = np.unique((met.entity[met.place[far]].astype(np.int64) << 32) | met.user[far])
