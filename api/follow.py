@@ -37,6 +37,7 @@ class Follower:
         spool: a connection that nobody else is busy with for long.
         position: the index has all records of the spool up to here.
         brought: transactions that the feed has brought, and whose records may lie behind `position`.
+        on_disk: there is a snapshot of the index.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Follower:
         *,
         position: int = 0,
         brought: set[str] | None = None,
+        on_disk: bool = False,
     ) -> None:
         self.index = index
+        self.on_disk = on_disk
         self.position = position
         self._spool = spool
         self._link = link

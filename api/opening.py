@@ -105,7 +105,7 @@ def _resumed(index: AsOfIndex, kept: dict[str, object], link: StoreLink, spool: 
     position, brought = kept.get("position"), kept.get("brought")
     if kept.get("spool") != spool.value("identity") or not isinstance(position, int) or not isinstance(brought, list):
         position, brought = 0, []
-    follower = Follower(index, spool, link, position=position, brought=set(brought))
+    follower = Follower(index, spool, link, position=position, brought=set(brought), on_disk=True)
     follower.follow_spool()
     return follower
 

@@ -316,7 +316,8 @@ class Service:
 
     def _poll(self) -> None:
         """Keeps the index current and the gauges fresh. The store is asked here, so that scoring never waits for it."""
-        snapshot_at = time.monotonic() + self.settings.snapshot_every
+        # The first one at once: until there is one, a restart needs the store.
+        snapshot_at = time.monotonic() + (self.settings.snapshot_every if self._follower.on_disk else 0)
         measure_at = 0.0
         while not self._stopping.wait(_POLL_SECONDS):
             engine = self._engine
