@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import ConsoleProgress, JsonOption, emit, err, out
-from graph.copying import Part
+from graph.parts import Part
 
 _MANY = 100_000
 

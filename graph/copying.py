@@ -5,12 +5,12 @@ there already. Integer ids are given anew; everything else comes out as it was.
 """
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from graph.parts import Part
 from graph.progress import Progress, Silent
 from graph.records import (
     LABEL_COLUMNS,
@@ -26,16 +26,6 @@ from graph.store import Outcome, RingStore, Store, TransactionChanges, WholeStor
 
 BATCH = 10_000
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "str"}
-
-
-class Part(StrEnum):
-    """What a copy may be restricted to."""
-
-    FACTS = "facts"
-    """The schema, transactions, labels (also those that wait for their transaction) and attributes."""
-    DECISIONS = "decisions"
-    RINGS = "rings"
-    """Rings with their refreshes, events, members and verdicts."""
 
 
 def copy(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from graph.copying import Part, copy, differences
+from graph.copying import copy, differences
 from graph.errors import StoreUnavailable
+from graph.parts import Part
 from graph.ring_records import Refresh, RingEvent, RingEventKind, RingStatus, Verdict
 from graph.store import Store, open_store, rings_of
 from tests.graph.conftest import sqlite_url
