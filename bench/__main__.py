@@ -22,12 +22,13 @@ BENCHES = {
     "train": "training on all of it: time and memory",
     "startup": "from start to first decision, from the store and from a snapshot; memory",
     "service": "the full scoring path beside an endpoint that does nothing",
+    "outage": "Neo4j stops under load and the service restarts meanwhile: what is lost, what doubled",
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
     "world": "the simulator: how hard its worlds are, and how quickly they are made",
     "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
 }
-NEEDS_NO_DATA = {"world"}
+NEEDS_NO_DATA = {"outage", "world"}
 """Benchmarks that do without the Handbook's transactions."""
 
 
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "handbook", metavar="DIR")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "bench", metavar="DIR", help="kept between runs")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="scores of `quipu backtest` for `handbook`")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long the store is away in `outage`")
+    parser.add_argument("--rate", type=float, default=60.0, help="requests a second in `outage`")
     args = parser.parse_args(arguments)
     unknown = [name for name in args.names if name not in BENCHES]
     if unknown:
@@ -62,7 +65,8 @@ def _run(names: Sequence[str], args: argparse.Namespace) -> int:
     sections: list[Section] = []
     for number, name in enumerate(names, 1):
         err.rule(f"{number} of {len(names)}: {name}")
-        section: Section = import_module(f"bench.{name}").run(work)
+        options = {"minutes": args.minutes, "per_second": args.rate} if name == "outage" else {}
+        section: Section = import_module(f"bench.{name}").run(work, **options)
         sections.append(section)
         show(err if args.json else out, section)
     holds = all(section.holds for section in sections)
