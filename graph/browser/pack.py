@@ -44,7 +44,7 @@ class Favourite:
 def favourites(schema: GraphSchema) -> list[Favourite]:
     """The queries for stores of this schema; those about types that it lacks are left out."""
     lacking = [KNOWN_TYPES[name] for name in _DEFAULTS if name not in schema.entities]
-    without = re.compile("|".join(rf":{kind.label}\b" for kind in lacking)) if lacking else None
+    without = re.compile("|".join(rf"\(\w*:{kind.label}\b" for kind in lacking)) if lacking else None
     types = [entity_type(name) for name in schema.entities if name not in (USER, "restaurant")]
     joining = "|".join(_name(kind.aggregate) for kind in types)
     found = []
