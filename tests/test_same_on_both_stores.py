@@ -168,9 +168,7 @@ def test_the_service_over_neo4j_tells_of_rings(both: Both, small_world: Path, tm
     try:
         service.start()
         walk(service, kept.ring_id, user)
-        assert {label[2] for history in store.labels_of(labelled(store, user)).values() for label in history} >= {
-            f"ring:{kept.ring_id}"
-        }
+        service.until(lambda: f"ring:{kept.ring_id}" in sources(store, user))
         found = rings_of(store).ring(kept.ring_id)
         assert found is not None
         assert found.status is RingStatus.DISMISSED
@@ -180,8 +178,10 @@ def test_the_service_over_neo4j_tells_of_rings(both: Both, small_world: Path, tm
         store.close()
 
 
-def labelled(store: Store, user: str) -> list[str]:
-    return [t["transaction_id"] for t in store.recent_transactions("user", user, limit=1000)]
+def sources(store: Store, user: str) -> set[str]:
+    """Who has said something of a user's transactions."""
+    ids = [transaction["transaction_id"] for transaction in store.recent_transactions("user", user, limit=1000)]
+    return {source for history in store.labels_of(ids).values() for _, _, source in history}
 
 
 def walk(service: Running, ring_id: str, user: str) -> None:
@@ -199,13 +199,14 @@ def walk(service: Running, ring_id: str, user: str) -> None:
         assert answer.status == 200, answer.body
         return answer.json()
 
-    touched = decision("both-1")["ring"]
+    touched = decision(f"{ring_id}-before")["ring"]
     assert (touched["ring_id"], touched["through"]) == (ring_id, ["user"])
     said = service.post(f"/v1/rings/{ring_id}/verdict", {"verdict": "confirmed", "by": "Ana"}).json()
-    assert said["labels"]["loaded"] == whole["transactions"]
+    # Kept in the spool, to be written in a moment, where the store does not answer in time on a busy machine.
+    assert said["labels"]["loaded"] + said["labels"]["kept"] == whole["transactions"]
     assert said["ring"]["history"][-1]["text"] == "confirmed by Ana"
     confirmed = service.get("/v1/rings?status=confirmed&limit=1000").json()["rings"]
     assert ring_id in {ring["ring_id"] for ring in confirmed}
     assert service.post(f"/v1/rings/{ring_id}/verdict", {"verdict": "dismissed"}).status == 200
-    assert decision("both-2")["ring"] is None
+    assert decision(f"{ring_id}-after")["ring"] is None
     assert service.get("/v1/rings/nope").status == 404
