@@ -4,8 +4,8 @@ An entity that was active lately is looked at through its last few transactions,
 moment of the refresh: so the ego-graph holds all that had occurred and was known by then, its own last transactions
 included, and nothing later. Two states of the network say what the entity is: its own in that ego-graph (its past,
 and what it hangs together with), and the root's (what transactions over it are like, by the as-of features and all
-their entities). Each is averaged over the transactions and taken relative to the average of the type: what all users
-have in common would otherwise make every two of them look alike. Needs no TensorFlow.
+their entities). Each is averaged over the transactions and taken relative to the average and spread of the type: what
+all users have in common would otherwise make every two of them look alike. Needs no TensorFlow.
 """
 
 from collections.abc import Iterator
@@ -39,6 +39,8 @@ LATEST = 3
 _CHUNK = 1024
 _BATCH = 256
 _NOISE = 1e-3
+_LEAST_SPREAD = 0.05
+"""Of the whole, added to each column's: one in which all are nearly the same says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,17 +253,19 @@ class _Sums:
 
 
 def _directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of length 1: where each row points, seen from the average row.
+    """Rows of length 1: where each row points, seen from the average row, in units of each column's spread.
 
     One that is no different from the average but for rounding (the only entity of its type, for instance) is seen
     from zero.
     """
     relative = rows - rows.mean(axis=0)
-    average = (np.linalg.norm(relative, axis=1) <= _NOISE * np.linalg.norm(rows, axis=1))[:, None]
-    rows = np.where(average, rows, relative)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    even = np.full_like(rows, rows.shape[1] ** -0.5)
-    np.divide(rows, length, out=even, where=length > 0)
+    average = np.linalg.norm(relative, axis=1) <= _NOISE * np.linalg.norm(rows, axis=1)
+    spread = rows.std(axis=0) + _LEAST_SPREAD * rows.std()
+    relative /= np.where(spread > 0, spread, 1.0)
+    seen = np.where(average[:, None], rows, relative)
+    length = np.linalg.norm(seen, axis=1, keepdims=True)
+    even = np.full_like(seen, seen.shape[1] ** -0.5)
+    np.divide(seen, length, out=even, where=length > 0)
     return even
 
 
