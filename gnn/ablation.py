@@ -25,6 +25,7 @@ from gnn.training import Candidates, TrainingSettings, split_labelled
 from gnn.truth import judged_by
 from graph.errors import InputError, NotFound
 from graph.progress import Progress, Silent
+from graph.ring_log import no_rings
 from graph.store import Store
 
 WHOLE: Final = "whole"
@@ -65,7 +66,7 @@ class Variant:
 def _without_links(history: History) -> History:
     ids = history.ids.copy()
     ids[:, 1 : len(history.schema.entities)] = -1
-    return replace(history, ids=ids)
+    return replace(history, ids=ids, rings=no_rings())
 
 
 def _without_labels(history: History) -> History:
@@ -74,6 +75,7 @@ def _without_labels(history: History) -> History:
         label_row=history.label_row[:0],
         label_known_at=history.label_known_at[:0],
         label_fraud=history.label_fraud[:0],
+        rings=no_rings(),  # they are found by what was known as fraud
     )
 
 
