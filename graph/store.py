@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph.sums import Sums
 from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
 from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
+from graph.sums import Sums
 
 
 class Outcome(IntEnum):
