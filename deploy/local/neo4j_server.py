@@ -82,6 +82,7 @@ def start(home: Path = HOME, *, bolt: int = BOLT, http: int = HTTP, heap: str = 
     (home / "conf" / "neo4j.conf").write_text(
         "server.default_listen_address=127.0.0.1\n"
         f"server.bolt.listen_address=:{bolt}\nserver.http.listen_address=:{http}\n"
+        f"server.bolt.advertised_address=127.0.0.1:{bolt}\n"  # what Browser connects to by itself
         "server.https.enabled=false\ndbms.usage_report.enabled=false\n"
         f"server.memory.heap.initial_size={heap}\nserver.memory.heap.max_size={heap}\n"
         "server.memory.pagecache.size=512m\n"
