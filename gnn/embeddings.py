@@ -22,11 +22,11 @@ from gnn.replay import History, read_history
 from gnn.serving import load_predictor
 from gnn.tensors import EgoStore, collate
 from graph import state as kernels
+from graph.arrays import empty_state
 from graph.compiled import kernel
 from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
 from graph.embedding_records import EmbeddingRefresh, TypeEmbeddings
 from graph.errors import BundleError, NotEnoughData
-from graph.index import empty_state
 from graph.postings import before, laid_out
 from graph.progress import Progress, Silent
 from graph.records import DAY, GraphSchema

@@ -14,9 +14,9 @@ from gnn.catalogue import Catalogue
 from gnn.lookup import WALK, fill
 from gnn.tensors import EgoStore
 from graph import state as kernels
+from graph.arrays import empty_state
 from graph.compiled import kernel
 from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
-from graph.index import empty_state
 from graph.postings import insert, laid_out
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema

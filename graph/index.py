@@ -8,21 +8,18 @@ appends and by the store's change feed. One thread writes at a time; compiled lo
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph import state as kernels
+from graph.arrays import empty_state, longer_labels, longer_rows, state_of, with_labels
 from graph.errors import StoreError
-from graph.postings import Postings, empty_postings, laid_out, new_heads, with_room
+from graph.postings import Postings, new_heads, with_room
 from graph.progress import Progress, Silent
 from graph.records import GraphSchema
-from graph.ring_log import RingHistory, RingNews, RingTouch, no_rings, touched
-from graph.state import State
+from graph.ring_log import RingHistory, RingNews, RingTouch, touched
 from graph.store import EntityKeys, LabelChanges, Store, TransactionChanges, Watermark
-
-_SLACK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class AsOfIndex:
         columns = index._columns(keyed)
         occurred_at = np.concatenate([c.occurred_at for c in chunks])
         ids = np.concatenate([index._localised(c, columns) for c in chunks])
-        index.state = _state_of(occurred_at, np.concatenate([c.amount for c in chunks]), ids, len(index.names))
+        index.state = state_of(occurred_at, np.concatenate([c.amount for c in chunks]), ids, len(index.names))
         seq = np.concatenate([c.seq for c in chunks])
         index._remember(seq, np.arange(len(seq), dtype=np.int32))
         index.watermark = Watermark(int(seq[-1]), 0)
@@ -141,7 +138,7 @@ class AsOfIndex:
             if cut < len(inside):
                 break
         if rows:
-            index.state = _with_labels(
+            index.state = with_labels(
                 index.state, np.concatenate(rows), np.concatenate(known_at), np.concatenate(is_fraud)
             )
         index.watermark = Watermark(index.watermark.transaction, last)
@@ -193,7 +190,7 @@ class AsOfIndex:
         """Makes room for so many more rows to be filled in; returns the number of the next row."""
         n = self.transactions
         if n + rows > self.state.occurred_at.shape[0]:
-            self.state = _longer_rows(self.state, max(2 * (n + rows), 65_536))
+            self.state = longer_rows(self.state, max(2 * (n + rows), 65_536))
         return n
 
     def append(self, transaction_id: str | None, occurred_at: int, amount: int, ids: Sequence[int]) -> int:
@@ -313,7 +310,7 @@ class AsOfIndex:
             if lacking == 0:
                 return
             if lacking == kernels.ROOM_LABELS:
-                self.state = _longer_labels(self.state, max(2 * self.labels, 65_536))
+                self.state = longer_labels(self.state, max(2 * self.labels, 65_536))
             else:
                 self.enlarge_pools()
 
@@ -381,90 +378,3 @@ class AsOfIndex:
 
         s = self.state
         self.state = s._replace(history=larger(s.history), known=larger(s.known), fraud=larger(s.fraud))
-
-
-def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> State:
-    """A state without any row, with room for so many of each."""
-    heads = new_heads(entities)
-    records = np.zeros((rows, 2 + (columns + 1) // 2), np.int64)
-    return State(
-        records,
-        records[:, 0],
-        records[:, 1],
-        records.view(np.int32)[:, 4 : 4 + columns],
-        np.full(rows, -1, np.int32),
-        np.zeros(labels, np.int32),
-        np.zeros(labels, np.int64),
-        np.zeros(labels, np.int8),
-        np.zeros(labels, np.int8),
-        np.zeros(labels, np.int32),
-        heads,
-        empty_postings(heads, kernels.HISTORY, 4096, sums=True),
-        empty_postings(heads, kernels.KNOWN, 4096, sums=False),
-        empty_postings(heads, kernels.FRAUD, 4096, sums=True),
-        np.zeros(2, np.int64),
-        no_rings(),
-    )
-
-
-def _state_of(
-    occurred_at: NDArray[np.int64], amount: NDArray[np.int64], ids: NDArray[np.int32], entities: int
-) -> State:
-    """The state of rows that have all arrived, without labels, in blocks with some slack."""
-    n = len(occurred_at)
-    state = _longer_rows(empty_state(ids.shape[1], max(entities, 1), 1), n + n // 2 + 65_536)
-    state.occurred_at[:n] = occurred_at
-    state.amount[:n] = amount
-    state.ids[:n] = ids
-    state.first_label[:n] = -1
-    state.counts[0] = n
-    counts = _entries_by_entity(ids, entities)
-    state = state._replace(history=laid_out(state.heads, kernels.HISTORY, counts, sums=True, slack=_SLACK))
-    kernels.post_in_order(state, np.argsort(occurred_at, kind="stable"))
-    return state
-
-
-def _with_labels(
-    state: State, rows: NDArray[np.int32], known_at: NDArray[np.int64], is_fraud: NDArray[np.bool_]
-) -> State:
-    order = np.argsort(known_at, kind="stable")
-    state = _longer_labels(state, len(order) + len(order) // 2 + 65_536)
-    kernels.chain_labels(state, rows[order], known_at[order], is_fraud[order].astype(np.int8))
-    entities = state.history.start.shape[0]
-    known, fraud = np.zeros(entities, np.int64), np.zeros(entities, np.int64)
-    kernels.count_labels(state, known, fraud)
-    state = state._replace(
-        known=laid_out(state.heads, kernels.KNOWN, known, sums=False, slack=_SLACK),
-        fraud=laid_out(state.heads, kernels.FRAUD, fraud, sums=True, slack=_SLACK),
-    )
-    kernels.post_labels(state)
-    return state
-
-
-def _entries_by_entity(ids: NDArray[np.int32], entities: int) -> NDArray[np.int64]:
-    present = ids[ids >= 0]
-    return np.bincount(present, minlength=entities).astype(np.int64)
-
-
-def _longer_rows(s: State, rows: int) -> State:
-    n = int(s.counts[0])
-    records = np.empty((rows, s.records.shape[1]), np.int64)
-    records[:n] = s.records[:n]
-    return kernels.with_records(s, records)._replace(first_label=_extended(s.first_label, n, rows))
-
-
-def _longer_labels(s: State, labels: int) -> State:
-    n = int(s.counts[1])
-    return s._replace(
-        label_row=_extended(s.label_row, n, labels),
-        label_known_at=_extended(s.label_known_at, n, labels),
-        label_fraud=_extended(s.label_fraud, n, labels),
-        label_change=_extended(s.label_change, n, labels),
-        label_next=_extended(s.label_next, n, labels),
-    )
-
-
-def _extended(old: NDArray[Any], used: int, size: int) -> NDArray[Any]:
-    new = np.empty(size, old.dtype)
-    new[:used] = old[:used]
-    return new
