@@ -173,6 +173,8 @@ def prepare(settings: Settings) -> None:
         format=LOG_FORMAT,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # A store that is away is told of once; its driver would tell of each attempt to reach it.
+    logging.getLogger("neo4j").setLevel(logging.CRITICAL)
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 

@@ -21,6 +21,7 @@ from api.link import StoreHealth, StoreLink
 from api.metrics import Meters, forget_dead_workers
 from api.opening import open_index, write_snapshot
 from api.spool import Lease, Spool, SpooledLabel
+from api.warm import warm_up
 from api.wire import Intake
 from gnn.bundle import open_bundle
 from gnn.serving import schema_of
@@ -123,6 +124,7 @@ class Service:
         )
         index = self._follower.index
         scorer = Scorer(self._bundle, index)
+        warm_up(scorer)
         self._intake = Intake(scorer.schema, settings.future_tolerance)
         engine = Engine(
             scorer,
