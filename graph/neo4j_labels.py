@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.batches import LabelBatch
-from graph.neo4j_names import FRAUD_LABEL, TRANSACTION, bounded
+from graph.neo4j_names import FRAUD, FRAUD_LABEL, TRANSACTION, bounded
 from graph.neo4j_state import Columns, State
 from graph.neo4j_sums import add_frauds
 from graph.neo4j_times import from_epoch, micros, split
@@ -147,20 +147,19 @@ def _mark(
     tx: neo4j.ManagedTransaction, columns: Columns, kept: Mapping[str, History], rows: Mapping[str, _Row]
 ) -> None:
     """Writes what the last known labels say onto transactions, and into the sums of what they link."""
-    seq, says, blobs, sign = [], [], [], []
+    says: dict[bool, list[int]] = {True: [], False: []}
+    blobs, sign = [], []
     for id_, row in rows.items():
         after = _says_fraud(kept[id_])
         if after is row.is_fraud:
             continue
-        seq.append(row.seq)
-        says.append(after)
+        says[after].append(row.seq)
         if after is not bool(row.is_fraud):
             blobs.append(row.ids)
             sign.append(1 if after else -1)
-    if seq:
-        tx.run(
-            f"UNWIND range(0, size($seq) - 1) AS i MATCH (t:{TRANSACTION} {{seq: $seq[i]}}) SET t.is_fraud = $says[i]",
-            seq=seq, says=says,
-        ).consume()  # fmt: skip
+    changes = {True: f"SET t.is_fraud = true, t:{FRAUD}", False: f"SET t.is_fraud = false REMOVE t:{FRAUD}"}
+    for after, seq in says.items():
+        if seq:
+            tx.run(f"UNWIND $seq AS seq MATCH (t:{TRANSACTION} {{seq: seq}}) {changes[after]}", seq=seq).consume()
     if blobs:
         add_frauds(tx, columns, columns.layout.ids(blobs), np.array(sign, dtype=np.int64))

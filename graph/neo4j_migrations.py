@@ -14,6 +14,7 @@ from graph.neo4j_database import Database
 from graph.neo4j_names import (
     CATEGORY,
     DECISION,
+    FRAUD,
     FRAUD_LABEL,
     HUB_TRANSACTION,
     LEDGER,
@@ -87,6 +88,11 @@ MIGRATIONS = (
         ),
     ),
     Migration(3, "the latest transactions of hubs", (_index(HUB_TRANSACTION, "hub", "at", "seq"),)),
+    Migration(
+        4,
+        "transactions known as fraud are labelled",
+        (f"MATCH (t:{TRANSACTION}) WHERE t.is_fraud AND NOT t:{FRAUD} SET t:{FRAUD}",),
+    ),
 )
 
 

@@ -11,7 +11,9 @@ STORE, LEDGER = "QuipuStore", "QuipuMigration"
 TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY = "Transaction", "FraudLabel", "Decision", "Category"
 HUB_TRANSACTION = "HubTransaction"
 RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK = "Ring", "RingRefresh", "RingEvent", "RingChange", "RingMark"
-_STATES = ("Review", "Blocked", "Confirmed", "Dismissed")
+FRAUD = "Fraud"
+"""Label of transactions whose last known label says fraud."""
+_STATES = (FRAUD, "Review", "Blocked", "Confirmed", "Dismissed")
 OWN = (
     *(STORE, LEDGER, TRANSACTION, FRAUD_LABEL, DECISION, CATEGORY, HUB_TRANSACTION),
     *(RING, REFRESH, RING_EVENT, RING_CHANGE, RING_MARK),

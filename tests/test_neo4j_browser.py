@@ -22,7 +22,7 @@ from tests.graph.ring_world import RING_ID, fill, keep_ring
 from tests.neo4j import Neo4j
 
 BLUE, GREEN, SAND, LIGHT_GREEN = "#4C8EDA", "#569480", "#D9C8AE", "#8DCC93"
-PURPLE, RED = "#8E44AD", "#F16667"
+PURPLE, RED, DARK_RED = "#8E44AD", "#F16667", "#A80000"
 DROP = """([name, content]) => {
   const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0))
   const moved = new DataTransfer()
@@ -147,6 +147,12 @@ def test_a_decisions_link_shows_it_with_its_ring(page: Any) -> None:
     until(page, "document.querySelector('[data-testid=activeEditor]')?.innerText.includes('Transaction')")
     run(page)
     wait_for(page, {RED: 1, PURPLE: 1, BLUE: 3, GREEN: 2, SAND: 1, LIGHT_GREEN: 1})
+    border = page.evaluate(
+        "red => document.querySelector('[data-testid=frame]')"
+        ".querySelector(`svg .node circle.b-outline[fill='${red}']`).getAttribute('stroke')",
+        RED,
+    )
+    assert border == DARK_RED, "known to be fraud"
 
 
 def test_favourites_have_come_in_at_once_and_run(page: Any, pack: Path) -> None:

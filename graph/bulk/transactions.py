@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.bulk.files import ImportFiles
@@ -11,7 +12,7 @@ from graph.bulk.judgements import Bands
 from graph.bulk.texts import fixed_blobs, ids, moments, numbers
 from graph.errors import StoreError
 from graph.neo4j_facts import OWN_PROPERTIES
-from graph.neo4j_names import TRANSACTION
+from graph.neo4j_names import FRAUD, TRANSACTION
 from graph.neo4j_state import Columns
 from graph.progress import Progress
 from graph.store import Store, TransactionChanges
@@ -100,7 +101,7 @@ def write_transactions(
                     seq, *ids(part.transaction_ids), seq, moments(part.occurred_at), moments(part.arrived_at),
                     pa.array(part.amount), pa.array(part.currency, pa.string()), fixed_blobs(part.ids),
                     fixed_blobs(part.numeric), pa.array(says == 1, mask=says < 0), band_names.take(codes),
-                    band_labels.take(codes),
+                    _labels(band_labels.take(codes), says == 1),
                     *(_keys(keys, part.ids[:, at]) for _, at in categories),
                     *(numbers(part.numeric[:, at]) for _, at in numeric),
                 ]
@@ -119,6 +120,12 @@ def write_transactions(
 def _ends(start: str, end: str, *, outward: bool) -> list[str]:
     spaces = ["entity", "transaction"] if outward else ["transaction", "entity"]
     return [f":{side}_ID({space})" for side, space in zip((start, end), spaces, strict=True)]
+
+
+def _labels(bands: pa.Array, fraud: NDArray[np.bool_]) -> pa.Array:
+    """Further labels of transactions, as the import tool reads them; null for none."""
+    known = pc.if_else(pa.array(fraud), FRAUD, pa.scalar(None, pa.string()))
+    return pc.coalesce(pc.binary_join_element_wise(bands, known, ";"), bands, known)
 
 
 def _keys(keys: pa.ChunkedArray, ids: NDArray[np.int32]) -> pa.Array:

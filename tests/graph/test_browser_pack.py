@@ -119,7 +119,7 @@ def test_links_of_real_things_show_their_whole_neighbourhood(world: Neo4j) -> No
     members = {"User": {"u1", "u2", HOSTILE}, "Device": {"d1", "d2"}, "IP": {"10.0.0.1"}, "Ring": {RING_ID}}
     assert ask(world, read_by_browser(LINKS.ring(RING_ID))) == members
     decision = ask(world, read_by_browser(LINKS.decision("t1")))
-    assert decision == {**members, "Transaction": {"t1"}, "Blocked": {"t1"}, "Restaurant": {"r1"}}
+    assert decision == {**members, "Transaction": {"t1"}, "Blocked": {"t1"}, "Fraud": {"t1"}, "Restaurant": {"r1"}}
 
 
 @pytest.mark.parametrize("item", favourites(SCHEMA), ids=lambda item: item.name)
