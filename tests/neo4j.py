@@ -7,6 +7,7 @@ is refused: tests empty it.
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import neo4j
@@ -57,6 +58,14 @@ class Neo4j:
         self._driver.close()
 
 
+@contextmanager
+def short_lived() -> Iterator[None]:
+    """Java that is started within compiles quickly rather than well: tests are over before that would pay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def neo4j_server_url() -> Iterator[str]:
     """The URL, with user and password, of a database for tests."""
@@ -72,7 +81,8 @@ def neo4j_server_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="quipu-neo4j-") as folder:
         home = Path(folder)
         try:
-            url = neo4j_server.start(home, bolt=neo4j_server.free_port(), http=neo4j_server.free_port(), heap="1g")
+            with short_lived():
+                url = neo4j_server.start(home, bolt=neo4j_server.free_port(), http=neo4j_server.free_port(), heap="1g")
             yield url
         finally:
             neo4j_server.stop(home)

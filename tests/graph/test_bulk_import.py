@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 
 from deploy.local import neo4j_server
+from graph import neo4j_sums
+from graph.bulk import entities
 from graph.bulk.export import export
 from graph.errors import InputError
 from graph.neo4j_url import Address
@@ -19,10 +21,12 @@ from graph.records import Decision, GraphSchema
 from graph.store import Store, open_store
 from tests.graph.conftest import sqlite_url
 from tests.graph.test_store_contract import START, decision, facts, label, labels, row, table
-from tests.neo4j import Neo4j
+from tests.neo4j import Neo4j, short_lived
 
 SCHEMA = GraphSchema(("user", "device", "loyalty_id"), ("payment",), ("age",))
 LONG = "x" * 5_000
+FIRST = 120
+"""How many transactions come first."""
 TEXTS = ["u1", "a, \"b\"; 'c' \\ \n d\t", "", " ", "ñandú 🎏", LONG]
 
 
@@ -30,7 +34,7 @@ def world(first: int, last: int) -> pa.Table:
     """Transactions with every kind of value and of gap."""
     rng = random.Random(first)
     rows = [
-        row(f"t{i}" if i % 97 else LONG + str(i), rng.choice([*TEXTS, "u2", "u3"]), rng.randrange(10**9),
+        row(f"t{i}" if i % 29 else LONG + str(i), rng.choice([*TEXTS, "u2", "u3"]), rng.randrange(10**9),
             amount=rng.choice([0, 5, 2**40]), device=rng.choice([None, "hub", "hub", *TEXTS]),
             loyalty_id=rng.choice([None, "l1"]), payment=rng.choice([None, "visa", ""]),
             age=rng.choice([None, 1.5, -0.0, math.inf, 0.1]), currency=rng.choice([None, "PEN", ""]))
@@ -50,8 +54,8 @@ def fill(store: Store) -> None:
     store.extend_schema(SCHEMA)
     store.write_decisions([decision("t3", band="block"), decision("t4", band="review"), decision("t9999"),
                            Decision(LONG, b"x", START, 0.5, "approve", "m", b"")])  # fmt: skip
-    store.upsert_transactions(world(0, 300))
-    store.upsert_labels(judgements(0, 310))
+    store.upsert_transactions(world(0, FIRST))
+    store.upsert_labels(judgements(0, FIRST + 10))
     store.upsert_attributes(
         "user",
         pa.table({"key": ["u1", "alone", ""], "city": ["Lima", "Cusco", ""], "vip": [True, None, False],
@@ -64,10 +68,10 @@ def fill(store: Store) -> None:
 def more(store: Store) -> None:
     """What comes after the first load."""
     store.extend_schema(GraphSchema(("user", "ip"), (), ("speed",)))
-    store.upsert_transactions(world(290, 500))
-    store.upsert_labels(judgements(200, 520))
+    store.upsert_transactions(world(FIRST - 10, FIRST + 60))
+    store.upsert_labels(judgements(FIRST - 40, FIRST + 80))
     store.upsert_transactions(table([row("t5000", "u9", device="hub")], SCHEMA))
-    store.write_decisions([decision("t499", band="block"), decision("t3", band="block")])
+    store.write_decisions([decision(f"t{FIRST + 50}", band="block"), decision("t3", band="block")])
     store.upsert_attributes("user", pa.table({"key": ["u1"], "city": ["Arequipa"]}))
 
 
@@ -107,6 +111,13 @@ def _plain(properties: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in properties.items() if value != b"" and name != "locked"}
 
 
+@pytest.fixture(autouse=True)
+def small_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entities with more than 12 transactions are hubs already."""
+    for module in (neo4j_sums, entities):
+        monkeypatch.setattr(module, "HUB", 12)
+
+
 @pytest.fixture
 def imported_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a server of its own, whose database came by the import tool from a SQLite store."""
@@ -119,8 +130,11 @@ def imported_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str
     with tempfile.TemporaryDirectory(prefix="quipu-import-") as folder:
         home = Path(folder)
         try:
-            neo4j_server.import_files(tmp_path / "files", home)
-            yield neo4j_server.start(home, bolt=neo4j_server.free_port(), http=neo4j_server.free_port(), heap="512m")
+            with short_lived():
+                neo4j_server.import_files(tmp_path / "files", home)
+                ports = {"bolt": neo4j_server.free_port(), "http": neo4j_server.free_port()}
+                url = neo4j_server.start(home, **ports, heap="512m")
+            yield url
         finally:
             neo4j_server.stop(home)
 
@@ -131,6 +145,7 @@ def test_imported_is_as_loaded(imported_url: str, neo4j_database: Neo4j) -> None
     fill(loaded)
     assert everything(imported) == everything(loaded)
     assert nodes(imported_url) == nodes(loaded_url)
+    assert sum('["HubTransaction"]' in node for node in nodes(imported_url)) > 25
     more(loaded)
     more(imported)
     assert everything(imported) == everything(loaded)

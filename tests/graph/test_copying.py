@@ -15,7 +15,7 @@ from graph.store import Store, open_store, rings_of
 from tests.graph.conftest import sqlite_url
 from tests.graph.ring_world import fill as fill_ring_world
 from tests.graph.ring_world import keep_ring
-from tests.graph.test_bulk_import import fill, more
+from tests.graph.test_bulk_import import FIRST, fill, more
 from tests.graph.test_store_contract import facts
 from tests.neo4j import Neo4j
 
@@ -101,9 +101,9 @@ def test_a_copy_onto_an_older_one_brings_what_is_new(tmp_path: Path) -> None:
     fill(source)
     copy(source, target)
     more(source)
-    assert differences(source, target)["transactions"] == (source.watermark().transaction, 300)
+    assert differences(source, target)["transactions"] == (source.watermark().transaction, FIRST)
     done = copy(source, target)
-    assert done["transactions"]["duplicates"] == 300
+    assert done["transactions"]["duplicates"] == FIRST
     after, expected = content(target), content(source)
     for said in (after, expected):  # labels that waited are numbered when their transaction comes
         said["every label"].sort()

@@ -1,7 +1,6 @@
 """The feed of what refreshes and verdicts say of rings, which membership as a feature stands on."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +14,6 @@ from graph.store import Store, open_store, rings_of
 
 START = 1_700_000_000_000_000
 NEW, _, CONFIRMED, DISMISSED = RingStatus
-STORES: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder / 'rings.db'}"}
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(STORES[request.param](tmp_path))
-    yield opened
-    opened.close()
 
 
 def ring(ring_id: str, *users: str, day: int = 1, score: float = 0.5) -> Ring:
