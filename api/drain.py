@@ -44,6 +44,10 @@ _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""
 
 
+class StillDraining(StoreUnavailable):
+    """What is asked for has to wait behind a long backlog; the store itself may be well."""
+
+
 class Drainer:
     """A thread that keeps the store at most a fraction of a second behind the spool.
 
@@ -99,12 +103,13 @@ class Drainer:
             patience: how long the store may take for one step.
 
         Raises:
+            StillDraining: somebody else drains, and was not done in time.
             StoreUnavailable: the store (or the spool) is away; what was not moved stays.
         """
         moved = 0
         until = time.monotonic() + seconds
         if not self._one_at_a_time.acquire(timeout=min(seconds, _LONGEST_TURN)):
-            raise StoreUnavailable("the graph store has not taken earlier records yet")
+            raise StillDraining("the graph store has not taken earlier records yet")
         try:
             self._patience = patience
             try:

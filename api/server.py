@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from api.sidecar import LOG_FORMAT, Sidecar
+from api.sidecar import Sidecar, log_to_stderr
 from gnn.bundle import open_bundle
 from graph.errors import InputError, QuipuError
 from graph.settings import Settings
@@ -167,14 +167,8 @@ def create_worker(settings: Settings, bundle: Path) -> Any:
 
 def prepare(settings: Settings) -> None:
     """Sets what belongs to the whole process."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format=LOG_FORMAT,
-    )
+    log_to_stderr(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # A store that is away is told of once; its driver would tell of each attempt to reach it.
-    logging.getLogger("neo4j").setLevel(logging.CRITICAL)
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 

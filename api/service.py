@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from api.drain import DRAIN_LEASE, SPOOL, Drainer
+from api.drain import DRAIN_LEASE, SPOOL, Drainer, StillDraining
 from api.engine import Engine, Pending
 from api.errors import NotReady
 from api.facts import label_table
@@ -275,6 +275,8 @@ class Service:
                 counts = self._write_labels(labels)
                 self._follower.follow_feed()
                 return counts
+            except StillDraining:
+                pass  # they go in their turn, behind the backlog
             except StoreUnavailable as error:
                 self.health.wrote(error)
         self._spool.append_labels([SpooledLabel(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels])

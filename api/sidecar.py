@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Sidecar:
@@ -49,11 +49,18 @@ class Sidecar:
             self._process.wait()
 
 
+def log_to_stderr(settings: Settings) -> None:
+    """Sets the logging of a process of the service."""
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=_LOG_FORMAT)
+    # A store that is away is told of once; its driver would tell of each attempt to reach it.
+    logging.getLogger("neo4j").setLevel(logging.CRITICAL)
+
+
 def main() -> None:
     """Drains until standard input is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent, which then closes the pipe
     settings = Settings.model_validate_json(sys.stdin.readline())
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=LOG_FORMAT)
+    log_to_stderr(settings)
     os.nice(15)
     try:
         spool = Spool(settings.var / SPOOL, durable=False)

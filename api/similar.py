@@ -1,6 +1,5 @@
 """`GET /v1/entities/{type}/{id}/similar`: entities like one, by their embeddings."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -45,4 +44,4 @@ async def similar(
             raise InvalidRequest([FieldError("/path/type", detail)])
         return similar_entities(service.store, type, canonical(type, given) or given, limit=limit)
 
-    return json_response(msgspec.json.encode(await asyncio.to_thread(read)))
+    return json_response(msgspec.json.encode(await service.look(read)))
