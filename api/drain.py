@@ -26,6 +26,8 @@ DRAIN_LEASE = "spool.lease"
 """Names of files in the service's folder."""
 
 _CHUNK = 2_048
+_FEWEST = 128
+"""A store that did not take a chunk is asked to take half as many: it may just have started, and be slow at first."""
 _KEEP_SECONDS = 600.0
 """How long a drained record stays at least: for retries, and for a start while the store is away."""
 _KEEP_AT_MOST = 86_400.0
@@ -68,6 +70,7 @@ class Drainer:
         self._poll = poll
         self._schema: GraphSchema | None = None
         self._compared = False
+        self._chunk = _CHUNK
         self._patience = _PATIENCE_SECONDS
         self._one_at_a_time = threading.Lock()
         self._woken = threading.Event()
@@ -114,9 +117,10 @@ class Drainer:
             self._patience = patience
             try:
                 self._compare()
-                while time.monotonic() < until and (records := self._spool.undrained(_CHUNK)):
+                while time.monotonic() < until and (records := self._spool.undrained(self._chunk)):
                     self._move(records)
                     self._spool.drained(records[-1].seq)
+                    self._chunk = min(2 * self._chunk, _CHUNK)
                     moved += len(records)
                 while time.monotonic() < until and (labels := self._spool.undrained_labels(_CHUNK)):
                     self._move_labels(labels)
@@ -124,6 +128,7 @@ class Drainer:
                 if moved:
                     self._remember()
             except QuipuError:
+                self._chunk = max(self._chunk // 2, _FEWEST)
                 # It may be another state of the store that comes back.
                 self._compared = False
                 raise
