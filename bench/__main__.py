@@ -26,9 +26,10 @@ BENCHES = {
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
     "world": "the simulator: how hard its worlds are, and how quickly they are made",
+    "browser": "Neo4j Browser: each favourite from its busiest hub, on a million transactions",
     "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
 }
-NEEDS_NO_DATA = {"outage", "world"}
+NEEDS_NO_DATA = {"browser", "outage", "world"}
 """Benchmarks that do without the Handbook's transactions."""
 
 

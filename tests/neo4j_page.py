@@ -78,20 +78,21 @@ class BrowserPage:
         self.drop(path)
         self.until("(localStorage.getItem('neo4j.grass') || '').includes('node.Fraud')")
 
-    def write(self, query: str) -> None:
-        """Puts a query into the editor."""
+    def ask(self, query: str) -> float:
+        """Puts a query into the editor and runs it; seconds from Control+Enter until its graph is drawn."""
         self.page.click(_EDITOR)
         self.page.keyboard.press("Control+a")
         self.page.keyboard.press("Delete")
         self.page.keyboard.insert_text(query)
         self.editor_has(query.strip().splitlines()[-1])
+        return self.run()
 
     def editor_has(self, line: str) -> None:
         """Waits until a text stands on one line of the editor."""
         self.until(_EDITOR_HAS, [_EDITOR, line])
 
     def run(self) -> float:
-        """Presses Control+Enter in the editor; seconds until the graph of what stands there is drawn."""
+        """Presses Control+Enter in the editor, which empties it; seconds until the graph is drawn."""
         self.page.click(_EDITOR)
         self.page.evaluate(
             "document.querySelectorAll('[data-testid=frame]').forEach(frame => frame.dataset.old = 'yes')"
