@@ -115,34 +115,41 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
             f"the store {database.shown} was written by a newer Quipu (migration {max(newer)})", hint="upgrade Quipu"
         )
     for migration in migrations:
-        checksum = applied.get(migration.id)
-        if checksum is None:
-            for statement in migration.statements:
-                database.run(statement)
-            database.run(_AWAIT)
-            database.run(
-                f"MERGE (m:{LEDGER} {{id: $id}})"
-                " ON CREATE SET m.name = $name, m.checksum = $checksum, m.applied_at = datetime({epochSeconds: $at})",
-                id=migration.id, name=migration.name, checksum=migration.checksum, at=int(time.time()),
-            )  # fmt: skip
-        elif checksum != migration.checksum:
+        if applied.get(migration.id, migration.checksum) != migration.checksum:
             raise StoreError(
                 f"migration {migration.id} of the store {database.shown} is another than this Quipu's",
                 hint="use the version of Quipu that wrote it, or load the data into a new store",
             )
+    lacking = [migration for migration in migrations if migration.id not in applied]
+    imported = _imported(database)
+    types = Columns.of(tuple(imported)).types if imported else ()
+    if lacking or types:
+        _build(database, [s for m in lacking for s in m.statements] + [s for kind in types for s in structure_of(kind)])
+    for migration in lacking:
+        database.run(
+            f"MERGE (m:{LEDGER} {{id: $id}})"
+            " ON CREATE SET m.name = $name, m.checksum = $checksum, m.applied_at = datetime({epochSeconds: $at})",
+            id=migration.id, name=migration.name, checksum=migration.checksum, at=int(time.time()),
+        )  # fmt: skip
     database.run(CREATE)
-    if names := _imported(database):
-        add_types(database, Columns.of(tuple(names)).types)
+    if imported:
         database.run(f"MATCH (s:{STORE} {{name: 'store'}}) REMOVE s.imported")
+
+
+def _build(database: Database, statements: Sequence[str]) -> None:
+    """Executes statements, and waits until all indexes are there.
+
+    The server fills plain indexes by itself while it makes the constraints, each of which is waited for.
+    """
+    for statement in sorted(dict.fromkeys(statements), key=lambda text: not text.startswith("CREATE INDEX")):
+        database.run(statement)
+    database.run(_AWAIT)
 
 
 def add_types(database: Database, kinds: Sequence[EntityType]) -> None:
     """Makes the constraints of entity types, and waits until they hold."""
-    for kind in kinds:
-        for statement in structure_of(kind):
-            database.run(statement)
     if kinds:
-        database.run(_AWAIT)
+        _build(database, [statement for kind in kinds for statement in structure_of(kind)])
 
 
 def _imported(database: Database) -> list[str]:
