@@ -92,3 +92,19 @@ class Alike(NamedTuple):
 
     key: str
     similarity: float
+
+
+class Overview(NamedTuple):
+    """An entity in short.
+
+    Attributes:
+        transactions, fraud_known: how many in all, and how many of them are known to be fraud.
+        first_at, last_at: when the first and the last of them occurred; None where there is none.
+        bands: what was decided on its latest ones.
+    """
+
+    transactions: int
+    fraud_known: int
+    first_at: int | None
+    last_at: int | None
+    bands: frozenset[str]

@@ -11,7 +11,21 @@ from graph.neo4j_keys import KeyIds, pattern
 from graph.neo4j_state import Columns, State
 
 OWN_PROPERTIES = frozenset(
-    ["id", "long_id", "number", "attributes", "transactions", "first_at", "last_at", "amount", "fraud_known", "hub"]
+    [
+        "id",
+        "long_id",
+        "number",
+        "attributes",
+        "transactions",
+        "first_at",
+        "last_at",
+        "amount",
+        "fraud_known",
+        "hub",
+        "embedding",
+        "embedding_model",
+        "embedded_at",
+    ]
 )
 """Properties of an entity's node that no attribute takes; such an attribute is in `attributes` only."""
 

@@ -3,6 +3,9 @@
 `(:User {embedding, embedding_model, embedded_at})`, index `quipu_user_embedding` by cosine, so that Browser can ask
 for users like another with `db.index.vector.queryNodes`. Vectors are written some thousand at a time, each time in
 one transaction; what is asked meanwhile compares only vectors of one refresh.
+
+An index is filled several times as quickly when its vectors are there already, so it is dropped before many are
+written and made again after. While it is not there, an entity is compared with all others.
 """
 
 from typing import Any
@@ -20,6 +23,7 @@ from graph.records import EntityType
 _BATCH = 5_000
 _AWAIT_SECONDS = 600
 _WIDER = 10
+_MANY = 1_000
 _LEAST = 100
 """The index's search is approximate, and the better the more it is asked for."""
 
@@ -35,10 +39,12 @@ def write(database: Database, types: tuple[EntityType, ...], refresh: EmbeddingR
     counts = {}
     for kind in types:
         of_type = given.get(kind.name)
+        if of_type is not None:
+            _drop_index(database, kind, refresh.dimension, many=len(of_type.keys) > _MANY)
         _remove(database, kind, set() if of_type is None else {bounded(key) for key in of_type.keys})
         if of_type is not None:
-            _fit_index(database, kind, refresh.dimension)
             counts[kind.name] = _write_type(database, kind, refresh, of_type)
+            _make_index(database, kind, refresh.dimension)
     for kind in types:
         if kind.name in given:
             database.run("CALL db.awaitIndex($name, $seconds)", name=index_of(kind), seconds=_AWAIT_SECONDS)
@@ -68,25 +74,28 @@ def _remove(database: Database, kind: EntityType, kept: set[str]) -> None:
         database.write(work)
 
 
-def _fit_index(database: Database, kind: EntityType, dimension: int) -> None:
-    """Makes the vector index of a type, anew where its vectors had another dimension."""
-    name = quoted(index_of(kind))
+def _drop_index(database: Database, kind: EntityType, dimension: int, *, many: bool) -> None:
+    """Drops the vector index of a type before many vectors, or where its vectors had another dimension."""
+    found = database.run(
+        "SHOW VECTOR INDEXES YIELD name, options WHERE name = $name RETURN options", name=index_of(kind)
+    )
+    if found and (many or found[0][0]["indexConfig"].get("vector.dimensions") != dimension):
+        database.run(f"DROP INDEX {quoted(index_of(kind))} IF EXISTS")
+
+
+def _make_index(database: Database, kind: EntityType, dimension: int) -> None:
+    """Makes the vector index of a type where it is not there; the server goes on to fill it by itself."""
     config = {
         "vector.dimensions": dimension,
         "vector.similarity_function": "cosine",
         "vector.quantization.enabled": False,  # similarities are exact without it
     }
-    found = database.run(
-        "SHOW VECTOR INDEXES YIELD name, options WHERE name = $name RETURN options", name=index_of(kind)
-    )
-    if found and found[0][0]["indexConfig"].get("vector.dimensions") != dimension:
-        database.run(f"DROP INDEX {name} IF EXISTS")
     settings = ", ".join(
         f"`{setting}`: {str(value).lower() if isinstance(value, bool) else repr(value)}"
         for setting, value in config.items()
     )
     database.run(
-        f"CREATE VECTOR INDEX {name} IF NOT EXISTS FOR (n:{quoted(kind.label)}) ON (n.embedding)"
+        f"CREATE VECTOR INDEX {quoted(index_of(kind))} IF NOT EXISTS FOR (n:{quoted(kind.label)}) ON (n.embedding)"
         f" OPTIONS {{indexConfig: {{{settings}}}}}"
     )
 
@@ -132,11 +141,18 @@ def similar(tx: neo4j.ManagedTransaction, kind: EntityType, key: str, limit: int
     ).single()
     if has is None:
         return None
+    online = tx.run(
+        "SHOW VECTOR INDEXES YIELD name, state WHERE name = $name AND state = 'ONLINE' RETURN 1", name=index_of(kind)
+    ).single()
+    if online:
+        others = "CALL db.index.vector.queryNodes($index, $wide, n.embedding) YIELD node, score WITH n, node"
+    else:
+        others = f"MATCH (node:{quoted(kind.label)}) WITH n, node"
     rows = tx.run(
-        f"MATCH (n:{quoted(kind.label)} {{id: $id}})"
-        " CALL db.index.vector.queryNodes($index, $wide, n.embedding) YIELD node, score"
+        f"MATCH (n:{quoted(kind.label)} {{id: $id}}) {others}"
         " WHERE node <> n AND node.embedding_model = n.embedding_model AND node.embedded_at = n.embedded_at"
-        " RETURN coalesce(node.long_id, node.id) AS key, 2 * score - 1 AS similarity"
+        " RETURN coalesce(node.long_id, node.id) AS key,"
+        " 2 * vector.similarity.cosine(node.embedding, n.embedding) - 1 AS similarity"
         " ORDER BY similarity DESC, key LIMIT $limit",
         id=bounded(key), index=index_of(kind), wide=max(_LEAST, _WIDER * limit), limit=limit,
     )  # fmt: skip

@@ -60,13 +60,18 @@ def note_hubs(
 
 def latest(columns: Columns, position: int) -> str:
     """Cypher for the entity `n` of integer id `$number` and its latest `$limit` transactions `t`, newest first."""
-    kind = columns.types[position]
-    arrow = f"-[:{quoted(kind.relationship)}]->" if position == 0 else f"<-[:{quoted(kind.relationship)}]-"
+    label = quoted(columns.types[position].label)
+    return f"MATCH (n:{label} {{number: $number}}) {latest_of(columns, position)}"
+
+
+def latest_of(columns: Columns, position: int) -> str:
+    """Cypher for the latest `$limit` transactions `t` of an entity `n` that has been matched, newest first."""
+    relationship = quoted(columns.types[position].relationship)
+    arrow = f"-[:{relationship}]->" if position == 0 else f"<-[:{relationship}]-"
     return (
-        f"MATCH (n:{quoted(kind.label)} {{number: $number}}) CALL {{"
-        f" WITH n WITH n WHERE n.hub IS NULL MATCH (n){arrow}(t:{TRANSACTION})"
+        f"CALL {{ WITH n WITH n WHERE n.hub IS NULL MATCH (n){arrow}(t:{TRANSACTION})"
         " RETURN t ORDER BY t.occurred_at DESC, t.seq DESC LIMIT $limit UNION ALL"
-        f" WITH n WITH n WHERE n.hub MATCH (h:{HUB_TRANSACTION}) WHERE h.hub = $number"
+        f" WITH n WITH n WHERE n.hub MATCH (h:{HUB_TRANSACTION}) WHERE h.hub = n.number"
         " AND h.at IS NOT NULL AND h.seq IS NOT NULL"
         " WITH h ORDER BY h.hub DESC, h.at DESC, h.seq DESC LIMIT $limit"
         f" MATCH (t:{TRANSACTION} {{seq: h.seq}}) RETURN t }}"

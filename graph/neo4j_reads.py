@@ -6,7 +6,8 @@ from typing import Any
 
 import neo4j
 
-from graph.neo4j_hubs import latest
+from graph.embedding_records import Overview
+from graph.neo4j_hubs import latest, latest_of
 from graph.neo4j_names import CATEGORY, bounded, quoted
 from graph.neo4j_state import Columns
 from graph.neo4j_times import micros
@@ -48,6 +49,26 @@ def describe(tx: neo4j.ManagedTransaction, columns: Columns, ids: Iterable[int])
                 "fraud_known": fraud_known,
             }
     return found
+
+
+def overviews(
+    tx: neo4j.ManagedTransaction, columns: Columns, entity: str, keys: Iterable[str], limit: int
+) -> dict[str, Overview]:
+    """Entities of one type in short, in one statement; bands are those of their latest `limit` transactions."""
+    kind = columns.type(entity)
+    if kind is None:
+        return {}
+    text = {bounded(key): key for key in keys}
+    rows = tx.run(
+        f"UNWIND $ids AS id MATCH (n:{quoted(kind.label)} {{id: id}})"
+        f" CALL {{ WITH n {latest_of(columns, columns.types.index(kind))} RETURN collect(DISTINCT t.band) AS bands }}"
+        f" RETURN id, n.transactions, n.fraud_known, {micros('n.first_at')}, {micros('n.last_at')}, bands",
+        ids=list(text), limit=max(limit, 0),
+    ).values()  # fmt: skip
+    return {
+        text[id_]: Overview(transactions, fraud_known, first_at, last_at, frozenset(bands))
+        for id_, transactions, fraud_known, first_at, last_at, bands in rows
+    }
 
 
 def recent(

@@ -20,7 +20,7 @@ from graph import (
 )
 from graph.attributes import given_attributes
 from graph.batches import LabelBatch, TransactionBatch
-from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
+from graph.embedding_records import Alike, EmbeddingRefresh, Overview, StoredEmbeddings
 from graph.errors import InputError
 from graph.neo4j_attributes import write_attributes
 from graph.neo4j_database import Database
@@ -235,6 +235,12 @@ class Neo4jStore:
         if kind is None:
             return None
         return self._database.read(lambda tx: neo4j_embeddings.similar(tx, kind, key, max(limit, 0)))
+
+    def overviews(self, entity: str, keys: Sequence[str], *, latest: int = 50) -> dict[str, Overview]:
+        def work(tx: neo4j.ManagedTransaction) -> dict[str, Overview]:
+            return neo4j_reads.overviews(tx, self._columns.of(State.read(tx)), entity, keys, latest)
+
+        return self._database.read(work)
 
     def pair_sums(self, entity: str) -> Sums:
         return neo4j_pairs.pair_sums(self._database, self._now()[1], entity)

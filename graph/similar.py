@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph.embedding_records import StoredEmbeddings
+from graph.embedding_records import Alike, Overview, StoredEmbeddings
 from graph.errors import InputError, NotFound
 from graph.ring_json import iso
 from graph.store import Store, embeddings_of
@@ -31,27 +31,26 @@ def similar_entities(store: Store, entity: str, key: str, *, limit: int = 10) ->
     if alike is None:
         raise _lacking(store, kept.embeddings(), entity, key)
     made = kept.embeddings()
+    known = kept.overviews(entity, [other.key for other in alike], latest=_LOOKED_AT)
     return {
         "type": entity,
         "key": key,
         "as_of": None if made is None else iso(made.at),
         "model_version": None if made is None else made.model,
-        "similar": [_told(store, entity, other.key, other.similarity) for other in alike],
+        "similar": [_told(entity, other, known[other.key]) for other in alike if other.key in known],
     }
 
 
-def _told(store: Store, entity: str, key: str, similarity: float) -> dict[str, Any]:
-    known = store.entity(entity, key) or {}
-    bands = {transaction["band"] for transaction in store.recent_transactions(entity, key, limit=_LOOKED_AT)}
+def _told(entity: str, other: Alike, known: Overview) -> dict[str, Any]:
     return {
         "type": entity,
-        "key": key,
-        "similarity": round(similarity, 4),
-        "transactions": known.get("transactions", 0),
-        "fraud_known": known.get("fraud_known", 0),
-        "first_at": iso(known.get("first_at")),
-        "last_at": iso(known.get("last_at")),
-        "band": max((band for band in bands if band in _WORST), key=_WORST.index, default=None),
+        "key": other.key,
+        "similarity": round(other.similarity, 4),
+        "transactions": known.transactions,
+        "fraud_known": known.fraud_known,
+        "first_at": iso(known.first_at),
+        "last_at": iso(known.last_at),
+        "band": max((band for band in known.bands if band in _WORST), key=_WORST.index, default=None),
     }
 
 

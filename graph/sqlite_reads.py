@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from graph.embedding_records import Overview
 from graph.layout import Layout
 from graph.sqlite_database import select_in
 from graph.walks import Looked, Walk
@@ -41,6 +42,23 @@ def describe(connection: sqlite3.Connection, layout: Layout, ids: Iterable[int])
             list(ids),
         )
     }
+
+
+def overviews(
+    connection: sqlite3.Connection, layout: Layout, entity: str, keys: Iterable[str], limit: int
+) -> dict[str, Overview]:
+    """Entities of one type in short, those that are there; bands are those of their latest `limit` transactions."""
+    found = {}
+    for key in keys:
+        id_ = find_entity(connection, layout, entity, key)
+        if id_ is not None:
+            known = describe(connection, layout, [id_])[id_]
+            bands = {transaction["band"] for transaction in recent(connection, layout, id_, limit)}
+            found[key] = Overview(
+                known["transactions"], known["fraud_known"], known["first_at"], known["last_at"],
+                frozenset(bands - {None}),
+            )  # fmt: skip
+    return found
 
 
 def recent(connection: sqlite3.Connection, layout: Layout, entity: int, limit: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graph import sqlite_embeddings, sqlite_feed, sqlite_reads, sqlite_rings, sqlite_whole
 from graph.batches import LabelBatch, TransactionBatch
-from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
+from graph.embedding_records import Alike, EmbeddingRefresh, Overview, StoredEmbeddings
 from graph.records import Decision, GraphSchema
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 from graph.sqlite_database import Database, path_of, select_in
@@ -209,6 +209,10 @@ class SqliteStore:
     def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
         with self._database.reading() as connection:
             return sqlite_embeddings.similar(connection, self._layouts.read(connection), entity, key, max(limit, 0))
+
+    def overviews(self, entity: str, keys: Sequence[str], *, latest: int = 50) -> dict[str, Overview]:
+        with self._database.reading() as connection:
+            return sqlite_reads.overviews(connection, self._layouts.read(connection), entity, keys, max(latest, 0))
 
     def every_label(self, *, chunk: int = 100_000) -> Iterator[LabelRows]:
         return sqlite_whole.labels(self._database, chunk=chunk)

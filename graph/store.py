@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
+from graph.embedding_records import Alike, EmbeddingRefresh, Overview, StoredEmbeddings
 from graph.errors import InputError, StoreError
 from graph.records import Decision, GraphSchema
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
@@ -294,6 +294,9 @@ class EmbeddingStore(Protocol):
 
     def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
         """The entities of the same type whose embeddings are closest, closest first; None where it has none itself."""
+
+    def overviews(self, entity: str, keys: Sequence[str], *, latest: int = 50) -> dict[str, Overview]:
+        """Entities of one type in short, those that are there; bands are those of so many latest transactions."""
 
 
 def embeddings_of(store: Store) -> EmbeddingStore:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from graph.embedding_records import EmbeddingRefresh, TypeEmbeddings
+from graph.embedding_records import EmbeddingRefresh, Overview, TypeEmbeddings
 from graph.errors import StoreError
-from graph.records import GraphSchema, transaction_columns
+from graph.records import Decision, GraphSchema, transaction_columns
 from graph.store import Store, embeddings_of, open_store
 from tests.neo4j import Neo4j
 
@@ -223,3 +223,30 @@ def test_neo4j_has_them_for_browser(neo4j_database: Neo4j) -> None:
         [None, None, None]
     ]
     store.close()
+
+
+def test_without_its_index_neo4j_compares_with_all(neo4j_database: Neo4j) -> None:
+    """As while many are written."""
+    store = open_store(neo4j_database.empty())
+    fill(store)
+    given = refresh()
+    embeddings_of(store).write_embeddings(given)
+    neo4j_database.run("DROP INDEX quipu_user_embedding")
+    found = dict(embeddings_of(store).similar("user", "u4") or [])
+    assert found == pytest.approx(expected(given.types[0], "u4", 10), abs=1e-5)
+    embeddings_of(store).write_embeddings(given)
+    assert neo4j_database.run("SHOW VECTOR INDEXES YIELD name, state WHERE name = 'quipu_user_embedding' RETURN state")
+    store.close()
+
+
+def test_overviews(filled: Store) -> None:
+    decided = [("t1", "review"), ("t9999", "block")]
+    filled.write_decisions([Decision(id_, b"", AT, 0.5, band, "m", b"") for id_, band in decided])
+    kept = embeddings_of(filled)
+    found = kept.overviews("user", ["u1", "u2", LONG, "nobody"])
+    assert list(found) == ["u1", "u2", LONG]
+    n = len(USERS)
+    assert found["u1"] == Overview(1, 0, AT - n + 1, AT - n + 1, frozenset({"review"}))
+    assert found["u2"].bands == found[LONG].bands == frozenset()
+    assert kept.overviews("user", ["u1"], latest=0)["u1"].bands == frozenset()
+    assert kept.overviews("card", ["u1"]) == {}
