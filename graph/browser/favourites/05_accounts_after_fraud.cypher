@@ -3,7 +3,7 @@
 WITH 'device' AS id
 MATCH (device:Device {id: id})
 CALL (device) {
-  MATCH (device)<-[on:ON_DEVICE]-(fraud:Transaction) WHERE fraud.is_fraud
+  MATCH (device)<-[on:ON_DEVICE]-(fraud:Fraud)
   RETURN on, fraud ORDER BY fraud.occurred_at LIMIT 1
 }
 MATCH by = (:User)-[:MADE]->(fraud)
