@@ -74,6 +74,12 @@ class TrainedGnn:
     history: tuple[Epoch, ...]
     sample: EgoBatch
 
+    @property
+    def best_epoch(self) -> int:
+        """Which epoch's weights these are, from 1: the best on the validation rows; without any, the last."""
+        precision = [epoch.average_precision for epoch in self.history]
+        return len(precision) if math.isnan(precision[-1]) else int(np.argmax(precision)) + 1
+
     def predict(
         self, store: EgoStore, features: NDArray[np.float32], indices: Rows | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -2,11 +2,11 @@
 
 The labelled history is cut in time. Head, network and anomaly forest train on the earlier part;
 the blend of their scores, its calibration and the thresholds are fitted on the later part, which none
-of them has seen. Then the head grows again on all of it, with as many trees as the first round showed to be
-right. Nothing known at or after the moment of training enters.
+of them has seen. Then head and network train again on all of it, for as many trees and epochs as the first round
+showed to be right. Nothing known at or after the moment of training enters.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -265,6 +265,7 @@ def train_models(
     probability = blend.probabilities({k: v for k, v in scores.items() if v is not None})
     amount = history.amount[candidates.rows[late]] / 100.0
     policy = Policy.choose(probability, late_y, amount, settings.costs, places.weight[late])
+    epochs = [] if network is None else [asdict(epoch) for epoch in network.history]
     if held_back:
         head, _ = train_head(
             features[split.both],
@@ -274,6 +275,8 @@ def train_models(
             settings=settings.head,
             progress=progress,
         )
+        if network is not None:
+            network = _train_on(features, candidates, y, places, settings, progress, epochs=network.best_epoch)
     label_delay = _delays(history, until_row, at)
     figures = {
         "transactions": until_row,
@@ -292,7 +295,7 @@ def train_models(
             },
         },
         "head": {"rounds": info.rounds, "rows": info.rows, "chosen_by": info.chosen_by},
-        "network": None if network is None else {"epochs": [asdict(epoch) for epoch in network.history]},
+        "network": {"epochs": epochs} if epochs else None,
         "label_delay_days": label_delay,
         "gain": dict(zip(Catalogue.of(history.schema).names, np.round(info.gain, 6).tolist(), strict=True)),
     }
@@ -327,19 +330,36 @@ def _train_network(
     frauds = int(split.y[candidates.rows[early]].sum())
     if not settings.network or frauds < _FEWEST_GNN_FRAUDS or frauds == len(early):
         return None, places
+    validation = None if np.array_equal(early, late) or len(late) == len(used) else late
+    return _train_on(features, candidates, split.y, places, settings, progress, validation=validation), places
+
+
+def _train_on(
+    features: NDArray[np.float32],
+    candidates: Candidates,
+    y: NDArray[np.bool_],
+    places: _Places,
+    settings: TrainingSettings,
+    progress: Progress,
+    *,
+    validation: NDArray[np.int64] | None = None,
+    epochs: int | None = None,
+) -> "TrainedGnn":
+    """Trains the network on the weighted candidates but those of `validation`; for so many epochs, where given."""
     with progress.stage("starting TensorFlow"):
         from gnn.train_gnn import GnnSettings, train
 
-    trained = train(
+    chosen = GnnSettings(seed=settings.seed, messages=settings.messages)
+    known = np.concatenate([y, np.zeros(len(features) - len(y), np.bool_)])
+    return train(
         candidates.egos,
         features[candidates.rows],
-        np.concatenate([split.y, np.zeros(len(features) - len(split.y), np.bool_)])[candidates.rows],
-        weight,
-        GnnSettings(seed=settings.seed, messages=settings.messages),
-        validation=late if late is not early and len(late) < len(used) and not np.array_equal(early, late) else None,
+        known[candidates.rows],
+        places.weight,
+        chosen if epochs is None else replace(chosen, epochs=epochs, min_steps=1),
+        validation=validation,
         progress=progress,
     )
-    return trained, places
 
 
 def as_text(at: int) -> str:
