@@ -41,9 +41,7 @@ DAMAGE = {
     "UPDATE labels SET transaction_seq = 8 WHERE transaction_seq = 9": {"labels belong"},
     "UPDATE labels SET transaction_seq = NULL WHERE transaction_seq = 9": {"no label waits"},
     "UPDATE entities SET kind = 1 WHERE id = 0": {"of its type", "sums of entities"},
-    "UPDATE ring_members SET joined = 0 WHERE seq IN (SELECT max(seq) FROM ring_members)": {
-        "joined and left"
-    },
+    "UPDATE ring_members SET joined = 0 WHERE seq IN (SELECT max(seq) FROM ring_members)": {"joined and left"},
     "UPDATE rings SET content = replace(content, '\"u1\"', '\"nobody\"')": {"members of rings", "joined and left"},
 }
 
