@@ -18,6 +18,7 @@ from graph.errors import QuipuError
 
 BENCHES = {
     "ingest": "loading all of the Handbook: once, again, and after a kill",
+    "neo4j_store": "Neo4j: the bulk first load, loading through the driver, reads at a hub",
     "index": "the as-of index: replay, memory, look-ups, appends, ego-graphs",
     "train": "training on all of it: time and memory",
     "startup": "from start to first decision, from the store and from a snapshot; memory",
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measures Quipu on this machine.",
-        epilog="\n".join(f"  {name:<10}{about}" for name, about in BENCHES.items()),
+        epilog="\n".join(f"  {name:<13}{about}" for name, about in BENCHES.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (all by default)")
