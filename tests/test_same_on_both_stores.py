@@ -145,6 +145,7 @@ def test_the_program_says_the_same_of_rings(both: Both, tmp_path: Path, quipu: Q
         page = tmp_path / f"{url.partition(':')[0]}.html"
         shown = run("show", first, "--html", str(page))
         assert shown.pop("html") == str(page)
+        assert (shown.pop("browser", None) is not None) == url.startswith("neo4j")
         confirmed = run("verdict", first, "confirmed", "--by", "Ana", "--note", "one phone")
         assert confirmed["labels"] > 0
         assert not run("verdict", first, "confirmed")["changed"]

@@ -1,6 +1,6 @@
 """What cleaning does to values, each step with a stable code: rows are counted by column and step."""
 
-from etl.described import DescribedCode
+from etl.cleaning.described import DescribedCode
 
 
 class Step(DescribedCode):

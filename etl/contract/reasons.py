@@ -1,7 +1,7 @@
 """Why a row is refused: every reason code with its description."""
 
 from etl.cleaning import MAX_TEXT
-from etl.described import DescribedCode
+from etl.cleaning.described import DescribedCode
 
 
 class Reason(DescribedCode):

@@ -265,4 +265,4 @@ def test_a_stopped_service_refuses_politely(opened: Callable[..., Desk]) -> None
     desk.stop()
     with pytest.raises(Overloaded):
         engine.submit([Pending(submission("t1"), threading.Event())])
-    assert desk.service.readiness() == (False, {"status": "stopping"})
+    assert desk.service.readiness() == (False, {"status": "stopping", "reasons": []})
