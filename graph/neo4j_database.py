@@ -19,6 +19,16 @@ RETRY_SECONDS = 30.0
 """How long a transaction is tried again after a deadlock, a restart or a change of leader."""
 CONNECT_SECONDS = 5.0
 _FETCH = 10_000
+_MADE_BY_ANOTHER = frozenset(
+    f"Neo.ClientError.Schema.{name}"
+    for name in (
+        "ConstraintAlreadyExists",
+        "ConstraintWithNameAlreadyExists",
+        "EquivalentSchemaRuleAlreadyExists",
+        "IndexAlreadyExists",
+        "IndexWithNameAlreadyExists",
+    )
+)
 
 
 def translated(error: Exception, shown: str) -> StoreError:
@@ -109,13 +119,30 @@ class Database:
             return _twice(session, locked) if is_at_once() else session.execute_write(locked)
 
     def run(self, statement: str, **values: Any) -> list[list[Any]]:
-        """Executes one statement by itself, as changes of constraints and indexes need it."""
+        """Executes one statement by itself."""
+        with self.errors(), self._session() as session:
+            return self._alone(session, statement, values)
 
+    def define(self, statement: str) -> None:
+        """Executes a statement that makes a constraint or an index where there is none (`IF NOT EXISTS`).
+
+        Where another process makes the same one at this moment, the server may fail instead of waiting for it;
+        then it is there, and asking again finds it.
+        """
+        with self.errors(), self._session() as session:
+            try:
+                self._alone(session, statement, {})
+            except failures.ClientError as error:
+                if error.code not in _MADE_BY_ANOTHER:
+                    raise
+                self._alone(session, statement, {})
+
+    @staticmethod
+    def _alone(session: neo4j.Session, statement: str, values: dict[str, Any]) -> list[list[Any]]:
         def work(tx: neo4j.ManagedTransaction | neo4j.Transaction) -> list[list[Any]]:
             return tx.run(statement, values).values()
 
-        with self.errors(), self._session() as session:
-            return _twice(session, work) if is_at_once() else session.execute_write(work)
+        return _twice(session, work) if is_at_once() else session.execute_write(work)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

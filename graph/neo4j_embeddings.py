@@ -94,7 +94,7 @@ def _make_index(database: Database, kind: EntityType, dimension: int) -> None:
         f"`{setting}`: {str(value).lower() if isinstance(value, bool) else repr(value)}"
         for setting, value in config.items()
     )
-    database.run(
+    database.define(
         f"CREATE VECTOR INDEX {quoted(index_of(kind))} IF NOT EXISTS FOR (n:{quoted(kind.label)}) ON (n.embedding)"
         f" OPTIONS {{indexConfig: {{{settings}}}}}"
     )

@@ -103,11 +103,10 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
         StoreError: the database holds nodes of somebody else under Quipu's labels, was written by a newer
             Quipu, or its ledger tells of other migrations.
     """
-    has_ledger = database.run("SHOW CONSTRAINTS YIELD name WHERE name = 'quipu_migration_id' RETURN name")
-    if not has_ledger:
+    if not _has_ledger(database):
         if not _imported(database):
             _refuse_strangers(database)
-        database.run(_LEDGER)
+        database.define(_LEDGER)
         database.run(_AWAIT)
     applied = {row[0]: row[1] for row in database.run(f"MATCH (m:{LEDGER}) RETURN m.id, m.checksum")}
     if newer := applied.keys() - {migration.id for migration in migrations}:
@@ -142,7 +141,7 @@ def _build(database: Database, statements: Sequence[str]) -> None:
     The server fills plain indexes by itself while it makes the constraints, each of which is waited for.
     """
     for statement in sorted(dict.fromkeys(statements), key=lambda text: not text.startswith("CREATE INDEX")):
-        database.run(statement)
+        database.define(statement)
     database.run(_AWAIT)
 
 
@@ -150,6 +149,10 @@ def add_types(database: Database, kinds: Sequence[EntityType]) -> None:
     """Makes the constraints of entity types, and waits until they hold."""
     if kinds:
         _build(database, [statement for kind in kinds for statement in structure_of(kind)])
+
+
+def _has_ledger(database: Database) -> bool:
+    return bool(database.run("SHOW CONSTRAINTS YIELD name WHERE name = 'quipu_migration_id' RETURN name"))
 
 
 def _imported(database: Database) -> list[str]:
@@ -163,7 +166,7 @@ def _refuse_strangers(database: Database) -> None:
     found = database.run(
         "MATCH (n) WHERE any(l IN labels(n) WHERE l IN $labels) RETURN labels(n)[0] LIMIT 1", labels=labels
     )
-    if found:
+    if found and not _has_ledger(database):  # another process may have made the store just now
         raise StoreError(
             f"the database {database.shown} holds nodes (:{found[0][0]}) that are not Quipu's",
             hint="give Quipu a database of its own",

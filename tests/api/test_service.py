@@ -1,5 +1,6 @@
 """The service as its clients see it: a real server, a real store, a real model."""
 
+import http.client
 import json
 import re
 import threading
@@ -355,7 +356,7 @@ class Load:
             transaction_id = f"{self._name}-{client}-{i}"
             try:
                 answer = self._running.post("/v1/score", self._make(transaction_id, user_id=f"u{i % 7}"))
-            except OSError:
+            except (OSError, http.client.HTTPException):  # killed before, or in the middle of, its answer
                 return
             assert answer.status == 200
             self.acknowledged[transaction_id] = answer.json()

@@ -1,6 +1,8 @@
 """What only the Neo4j store has: its URL, its constraints and ledger, and the graph that investigators walk."""
 
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pyarrow as pa
 import pytest
@@ -117,6 +119,20 @@ def test_migrations_from_nothing_and_again(neo4j_database):
     open_store(url).close()
     assert neo4j_database.run(ledger) == before
     assert neo4j_database.run("SHOW CONSTRAINTS YIELD name RETURN name ORDER BY name") == constraints
+
+
+def test_several_processes_may_make_the_same_store_at_once(neo4j_database):
+    url = neo4j_database.clear()
+    together = Barrier(4)
+
+    def opened(_: int) -> None:
+        together.wait()
+        open_store(url).close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(opened, range(4)))
+    applied = neo4j_database.run(f"MATCH (m:{LEDGER}) RETURN m.id ORDER BY m.id")
+    assert applied == [[m.id] for m in neo4j_migrations.MIGRATIONS]
 
 
 def test_a_migration_that_was_cut_off_is_done_again(url):
