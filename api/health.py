@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http import RawRoute, json_response, service_of
+from graph.job_metrics import collected
 
 router = APIRouter(tags=["operation"], route_class=RawRoute)
 
@@ -48,7 +49,12 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """All workers' metrics in Prometheus' text format."""
+    """All workers' metrics, and the latest figures of batch jobs, in Prometheus' text format."""
+    service = service_of(request)
+
+    def told() -> bytes:
+        return service.meters.exposition() + collected(service.settings.var)
+
     loop = asyncio.get_running_loop()
-    body: Any = await loop.run_in_executor(_WATCHED, service_of(request).meters.exposition)
+    body: Any = await loop.run_in_executor(_WATCHED, told)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

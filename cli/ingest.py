@@ -10,6 +10,8 @@ from cli.paths import file_to_write
 from graph.errors import InputError, LimitExceeded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from etl.mapping import Mapping
     from etl.reporting.report import LoadReport
     from graph.store import Store
@@ -49,6 +51,7 @@ def ingest(
     from etl.cleaning import parse_time
     from etl.loading import load
     from etl.mapping import QuarantinePolicy, read_mapping
+    from etl.reporting.metrics import publish_load, publish_stopped
     from etl.sources import expand
     from graph.settings import settings
     from graph.sqlite_database import path_of
@@ -70,8 +73,12 @@ def ingest(
             url = f"sqlite:///{scratch}/empty.db"  # a dry run leaves no store behind
         opened = open_store(url)
         try:
-            document = _told(loaded(read, dry=dry_run), opened, html)
+            report = loaded(read, dry=dry_run)
+            document = _told(report, opened, html)
+            _measured(lambda var: publish_load(var, report))
         except LimitExceeded as error:
+            if not dry_run:
+                _measured(lambda var: publish_stopped(var, read.name))
             if dry_run and html is None:
                 raise
             # Once more without a limit, for a page that shows what is wrong with all of the rows.
@@ -113,6 +120,16 @@ def _told(report: "LoadReport", store: "Store", html: Path | None) -> dict[str, 
         "compared_with": before["number"] if before else None,
         "pages": pages,
     }
+
+
+def _measured(publish: "Callable[[Path], None]") -> None:
+    """Publishes figures of the load for Prometheus; that they cannot be written is no fault of the load."""
+    from graph.settings import settings
+
+    try:
+        publish(settings().var)
+    except OSError as error:
+        err.print(f"warning: the figures of this load cannot be kept for Prometheus: {error}", style="yellow")
 
 
 def _before(report: "LoadReport", store: "Store") -> dict[str, Any] | None:
