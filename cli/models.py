@@ -75,8 +75,7 @@ def rollback(models: FolderOption = None, as_json: JsonOption = False) -> None:
 
 def _try(folder: Path, name: str) -> None:
     """Loads a bundle as the service would, so that what cannot be served is not put in use."""
-    from gnn.bundle import open_bundle
-    from gnn.serving import load_predictor
+    from gnn.servable import load_servable
 
     if name == Path(name).name and (folder / name).is_dir():  # what is not there is told by what comes next
-        load_predictor(open_bundle(folder / name))
+        load_servable(folder / name)

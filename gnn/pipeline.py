@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gnn.parity import Sample
 from gnn.replay import read_history
 from gnn.serving import save_bundle
 from gnn.training import TrainingSettings, replay_for_training, train_models
@@ -34,7 +35,8 @@ def train_bundle(
     features, candidates, _ = replay_for_training(history, len(history), settings, progress)
     trained = train_models(history, features, candidates, at, settings, progress)
     with progress.stage("exporting and checking the models"):
-        path = save_bundle(models, trained, history, features, settings=asdict(settings))
+        sample = Sample.of(candidates, features)
+        path = save_bundle(models, trained, history, features, settings=asdict(settings), sample=sample)
     return {
         "bundle": str(path),
         "figures": trained.figures,

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnn.bundle import open_bundle
 from gnn.catalogue import Catalogue
 from gnn.explain import Explainer
 from gnn.lookup import WALK, fill
 from gnn.predictor import Predictor
 from gnn.scoring import Answer, Question
 from gnn.sentences import RingReached
-from gnn.serving import load_predictor
+from gnn.servable import Servable, load_servable
 from gnn.tensors import EgoStore, block_plan
 from graph.compiled import kernel
 from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
@@ -35,20 +34,27 @@ class Scorer:
 
     One thread at a time may call `score`: it is the index's writer.
 
+    Args:
+        bundle: its directory, or what was loaded from it.
+
     Attributes:
         model_version: the bundle's name.
         schema: which entities, categories and numbers the model knows.
         feature_names: the catalogue's names, in order.
+        seen: features float32[n, P] and ego-graphs of the latest batch, for other models to score; the next batch
+            is written over the ego-graphs.
 
     Raises:
-        BundleError: the bundle is missing, damaged, or was made for another feature catalogue or schema.
+        BundleError: the bundle cannot be served (see `gnn.servable`), or was trained on other columns than the
+            index has.
     """
 
-    def __init__(self, bundle_path: Path, index: AsOfIndex) -> None:
-        bundle = open_bundle(bundle_path)
-        self.predictor: Predictor
-        self.predictor, serving = load_predictor(bundle)
-        self.model_version = bundle.name
+    def __init__(self, bundle: Path | Servable, index: AsOfIndex) -> None:
+        servable = bundle if isinstance(bundle, Servable) else load_servable(bundle)
+        self.predictor: Predictor = servable.predictor
+        serving = servable.serving
+        self.seen: tuple[NDArray[np.float32], EgoStore] | None = None
+        self.model_version = servable.name
         self.schema = serving.schema
         self.policy = serving.policy
         if index.schema.keyed != self.schema.keyed:
@@ -145,6 +151,7 @@ class Scorer:
                 row += 1
         size = int(offsets[n])
         egos = EgoStore(self.schema.entities, self._nodes[:size], self._parents[:size], self._counts[:n], offsets)
+        self.seen = features, egos
         return self._answers(questions, features, egos, ids)
 
     def _answers(

@@ -1,6 +1,5 @@
 """What a bundle holds for scoring: how training's outcome is written, and how it is read back."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 from gnn.bundle import Bundle, write_bundle
 from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
+from gnn.drift import Reference
 from gnn.network import Network
+from gnn.parity import SAMPLE, Sample
 from gnn.policy import Policy
 from gnn.predictor import Predictor
 from gnn.replay import History
@@ -19,8 +20,6 @@ from gnn.training import Trained
 from gnn.trees import Forest
 from graph.errors import BundleError
 from graph.records import GraphSchema
-
-_QUANTILES = np.linspace(0.0, 1.0, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ def save_bundle(
     features: NDArray[np.float32],
     *,
     settings: dict[str, Any] | None = None,
+    sample: Sample | None = None,
 ) -> Path:
     """Writes the outcome of a training as a bundle below `root`; returns its directory.
 
@@ -53,6 +53,7 @@ def save_bundle(
     Args:
         features: float32[n, P], of the rows trained on: their distribution is kept, to measure drift against.
         settings: how it was trained, for the record.
+        sample: rows that are kept with their probabilities, so that whoever loads the bundle can check its scores.
 
     Raises:
         BundleError: an exported network does not agree with the trained one.
@@ -61,13 +62,20 @@ def save_bundle(
     parts: dict[str, Any] = {
         "head.npz": trained.head.save,
         "anomaly.npz": trained.anomaly.save,
-        "reference.npz": _reference(features),
+        "reference.npz": Reference.of(features).save,
     }
     network = trained.network
     if network is not None:
         from gnn.export import export
 
         parts["network"] = lambda folder: export(network, folder)
+    if sample is not None:
+
+        def add_sample(path: Path) -> None:  # after the network, which it is scored with
+            exported = None if network is None else Network(path.parent / "network" / "gnn.onnx")
+            path.write_bytes(sample.packed(Predictor(trained.head, trained.anomaly, exported, trained.blend)))
+
+        parts[SAMPLE] = add_sample
     n = len(features)
     fields = {
         "schema": {
@@ -134,21 +142,6 @@ def load_predictor(bundle: Bundle) -> tuple[Predictor, Serving]:
         raise BundleError(f"the models of bundle {bundle.name} take {sorted(widths)} features, not {len(catalogue)}")
     predictor = Predictor(head, anomaly, network, Blend.from_dict(blend))
     return predictor, Serving(schema, Policy.from_dict(policy), gnn_base)
-
-
-def _reference(features: NDArray[np.float32]) -> bytes:
-    """Quantiles of each feature and its share of missing values, over a sample of the rows."""
-    rows = np.linspace(0, len(features) - 1, min(len(features), 50_000)).astype(np.int64)
-    sample = features[rows].astype(np.float64)
-    missing = np.isnan(sample).mean(axis=0)
-    quantiles = np.full((sample.shape[1], len(_QUANTILES)), np.nan)
-    for j in range(sample.shape[1]):
-        present = sample[:, j][np.isfinite(sample[:, j])]  # numbers beyond float32 are infinite in it
-        if len(present):
-            quantiles[j] = np.quantile(present, _QUANTILES)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, levels=_QUANTILES, quantiles=quantiles, missing=missing)
-    return buffer.getvalue()
 
 
 def _finite(value: Any) -> Any:
