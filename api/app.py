@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import decisions, entities, handlers, health, labels, rings, scoring, similar, verdicts
+from api import decisions, entities, handlers, health, labels, models, rings, scoring, similar, verdicts
 from api.answers import ProblemOut
 from api.engine import Pending
 from api.http import schemas
@@ -54,7 +54,7 @@ class Turns:
 
 def create_app(
     settings: Settings,
-    bundle: Path,
+    bundle: Path | None,
     *,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[QuipuError], None],
@@ -62,7 +62,7 @@ def create_app(
     """The application. It serves at once, and answers 503 until the index is loaded.
 
     Args:
-        bundle: folder of the model bundle.
+        bundle: folder of a model bundle to keep; None to follow the models folder.
         on_ready: called once requests can be scored, on another thread.
         on_failure: called instead where the service cannot be loaded; it should end the process.
     """
@@ -100,7 +100,7 @@ def create_app(
     )
     app.state.service = service
     handlers.install(app)
-    for module in (scoring, labels, decisions, similar, entities, rings, verdicts, health):
+    for module in (scoring, labels, decisions, similar, entities, rings, verdicts, models, health):
         app.include_router(module.router)
     # Routes are tried in order, and FastAPI's own pages stand first: what is asked most goes before them.
     app.router.routes.sort(key=lambda route: getattr(route, "path", "") != scoring.PATH)

@@ -38,6 +38,7 @@ from graph.records import Decision
 from graph.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from api.shadow import Watcher
     from gnn.scorer import Scorer
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,15 @@ class Engine:
         self._encoder = msgspec.json.Encoder(enc_hook=_plain)
         self._not_durable: set[str] = set()
         self._stopped = False
+        self._watcher: "Watcher | None" = None
+
+    def use(self, scorer: "Scorer") -> None:
+        """Goes over to another scorer of the same index. Only in a turn (by `call`)."""
+        self.scorer = scorer
+
+    def watch(self, watcher: "Watcher | None") -> None:
+        """Shows every batch to `watcher` once it is scored; None: to nobody. Only in a turn (by `call`)."""
+        self._watcher = watcher
 
     def stop(self) -> None:
         """Accepts no more, and returns when what waits is done. Not to be called in a turn."""
@@ -295,6 +305,9 @@ class Engine:
         graph_as_of = self._newest_at
         self._not_durable.update(s.transaction_id for s in submissions)
         step.answers = self.scorer.score(questions)
+        if self._watcher is not None:
+            names = [s.transaction_id for s in submissions]
+            self._watcher(names, self.scorer.model_version, step.answers, self.scorer.seen)
         self._newest_at = max(graph_as_of, *(s.occurred_at for s in submissions))
         step.records = [
             self._record(pending, answer, now, graph_as_of, known=pending.submission.transaction_id in stored)

@@ -62,6 +62,10 @@ class NotReady(Overloaded):
     """The service is still loading its index, or is about to stop."""
 
 
+class ModelRefused(QuipuError):
+    """The service cannot use the bundle that is to be in use, and goes on with the one it has."""
+
+
 # The first match counts, so a subclass stands before its base.
 _STATUS: tuple[tuple[type[QuipuError], int, str], ...] = (
     (InvalidRequest, 422, "invalid-request"),
@@ -74,6 +78,7 @@ _STATUS: tuple[tuple[type[QuipuError], int, str], ...] = (
     (Forbidden, 403, "forbidden"),
     (NotFound, 404, "not-found"),
     (Conflict, 409, "conflict"),
+    (ModelRefused, 409, "model-refused"),
     (NotReady, 503, "not-ready"),
     (Overloaded, 503, "overloaded"),
     (StoreUnavailable, 503, "store-unavailable"),

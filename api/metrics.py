@@ -6,6 +6,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from api.model_meters import ModelMeters
+
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -104,9 +106,7 @@ class Meters:
         self.store_up = Gauge(
             "quipu_store_up", "Whether the graph store answers.", registry=r, multiprocess_mode="livemin"
         )
-        self.model = Gauge(
-            "quipu_model_info", "The model in use.", ["version"], registry=r, multiprocess_mode="livemax"
-        )
+        self.models = ModelMeters(r)
         self._request_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from api.sidecar import Sidecar, log_to_stderr
 from gnn.bundle import open_bundle
+from gnn.champion import MODELS, current_bundle
 from graph.errors import InputError, QuipuError
 from graph.settings import Settings
 
@@ -34,10 +35,10 @@ class Server:
     """The service on a socket.
 
     Args:
-        bundle: folder of the model bundle.
+        bundle: folder of a model bundle to keep; None to follow the champion of the models folder.
     """
 
-    def __init__(self, settings: Settings, bundle: Path) -> None:
+    def __init__(self, settings: Settings, bundle: Path | None) -> None:
         self.settings = settings
         self.bundle = bundle
         self._socket: socket.socket | None = None
@@ -81,7 +82,9 @@ class Server:
         if not self.settings.require_keys:
             log.warning("API KEYS ARE OFF (QUIPU_REQUIRE_KEYS=false): whoever reaches the port may use the service")
         try:
-            open_bundle(self.bundle)  # so that what is wrong with it is said at once, and once
+            open_bundle(
+                self.bundle or current_bundle(self.settings.var / MODELS)
+            )  # so that what is wrong with it is said at once, and once
             with Sidecar(self.settings):
                 if self.settings.workers == 1:
                     self._run_one(self._socket, on_ready)
@@ -151,7 +154,7 @@ class Server:
                 connection.close()
 
 
-def create_worker(settings: Settings, bundle: Path) -> Any:
+def create_worker(settings: Settings, bundle: Path | None) -> Any:
     """The application of one of several worker processes."""
     from api.app import create_app
 

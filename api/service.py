@@ -20,11 +20,13 @@ from api.keys import KeyFile, KeyRing
 from api.link import StoreHealth, StoreLink
 from api.metrics import Meters, forget_dead_workers
 from api.opening import open_index, write_snapshot
+from api.reload import Models
+from api.shadow_log import SHADOW
 from api.spool import Lease, Spool, SpooledLabel
 from api.warm import warm_up
 from api.wire import Intake
-from gnn.bundle import open_bundle
-from gnn.serving import schema_of
+from gnn.champion import MODELS, current_bundle
+from gnn.servable import load_servable
 from graph.errors import NotFound, QuipuError, StoreError, StoreUnavailable
 from graph.progress import Progress, Silent
 from graph.records import Decision
@@ -69,7 +71,8 @@ class Service:
     """One worker's parts. `load` takes seconds and runs beside the server, which answers 503 until it is done.
 
     Args:
-        bundle: folder of the model bundle.
+        bundle: folder of a model bundle to keep; None to follow the models folder: its champion decides, and a
+            change of it is taken while the service runs.
         deliver: takes the transactions that are done, in a turn of the engine.
         soon: gives the engine its turns; see `Engine`.
     """
@@ -77,7 +80,7 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        bundle: Path,
+        bundle: Path | None,
         deliver: Callable[[list[Pending]], None],
         soon: Callable[[Callable[[], None]], object],
     ) -> None:
@@ -106,7 +109,9 @@ class Service:
         from gnn.scorer import Scorer
 
         settings, link = self.settings, self._link
-        schema = schema_of(open_bundle(self._bundle))
+        folder = settings.var / MODELS
+        servable = load_servable(self._bundle or current_bundle(folder))
+        schema = servable.serving.schema
         forget_dead_workers()
         spool_path = settings.var / SPOOL
         self._spool = self._open_spool(spool_path)
@@ -123,7 +128,7 @@ class Service:
             self._stopping.wait,
         )
         index = self._follower.index
-        scorer = Scorer(self._bundle, index)
+        scorer = Scorer(servable, index)
         warm_up(scorer)
         self._intake = Intake(scorer.schema, settings.future_tolerance)
         engine = Engine(
@@ -139,13 +144,15 @@ class Service:
             batch_max=settings.batch_max,
             queue_max=settings.queue_max,
         )
-        self.meters.model.labels(scorer.model_version).set(1)
+        followed = folder if self._bundle is None else None
+        self._models = Models(followed, engine, self.meters.models, settings.var / SHADOW)
         self._follower.serve(lambda change: engine.call(change).result(), engine.came)
         self._refresh_rings(engine)
         self._drainer.start()
         self._engine = engine
         self._measure()
         self._poller.start()
+        self._models.start()
 
     def give_up(self) -> None:
         """Ends a start that waits for the graph store; `load` then raises. Nothing is lost by it later on."""
@@ -158,6 +165,7 @@ class Service:
             self._poller.join()
         engine, self._engine = self._engine, None
         if engine is not None:
+            self._models.stop()
             engine.stop()
             self._drainer.stop()
             if self._lease.take():
@@ -178,6 +186,13 @@ class Service:
         if self._engine is None:
             raise NotReady(_NOT_READY, hint=_START_HINT)
         return self._engine
+
+    @property
+    def models(self) -> Models:
+        """Which bundles are in use; `NotReady` as `engine`."""
+        if self._engine is None:
+            raise NotReady(_NOT_READY, hint=_START_HINT)
+        return self._models
 
     @property
     def intake(self) -> Intake:
@@ -218,10 +233,12 @@ class Service:
             return False, {"status": "unavailable", "reasons": [error.message]}
         if backlog.lag > _LATE_SECONDS:
             reasons.append(f"the graph store is {backlog.lag:.0f} s behind the decisions")
+        models = self._models.status()
+        reasons += [f"the {r['role']} is not used: {r['reason']}" for r in models["refused"]]
         return True, {
             "status": "degraded" if reasons else "ready",
             "reasons": reasons,
-            "model_version": engine.scorer.model_version,
+            **models,
             "transactions": engine.index.transactions,
             "labels": engine.index.labels,
             "waiting": engine.waiting,

@@ -68,10 +68,10 @@ def demo(
     err.print(f"trained in {result['seconds']:.0f} s; average precision on the latest weeks {precision:.2f}")
     err.rule("4 of 4: the scoring service")
     told = json.loads((folder / "world" / "truth" / "demo.json").read_text(encoding="utf-8"))
-    _serve(configured, models / Path(result["bundle"]).name, told, once=once)
+    _serve(configured, told, once=once)
 
 
-def _serve(configured: "Settings", bundle: Path, told: dict[str, Any], *, once: bool) -> None:
+def _serve(configured: "Settings", told: dict[str, Any], *, once: bool) -> None:
     import os
     import signal
     import threading
@@ -80,7 +80,7 @@ def _serve(configured: "Settings", bundle: Path, told: dict[str, Any], *, once: 
     from api.server import Server
 
     _, key = KeyFile(configured.var / "keys.json").create("demo", ["score", "label", "investigate"])
-    server = Server(configured, bundle)
+    server = Server(configured, None)
     url = server.bind()
     failures: list[BaseException] = []
 

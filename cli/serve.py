@@ -13,7 +13,10 @@ app = typer.Typer(help="Start the scoring service.")
 @app.command()
 def serve(
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="Folder of the model; by default the current one.")
+        Path | None,
+        typer.Option(
+            "--bundle", help="Folder of the model to keep; by default the one in use, also after a change of it."
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
     port: Annotated[
@@ -29,12 +32,13 @@ def serve(
     Example: quipu serve --port 8000
     """
     from api.server import Server
-    from gnn.champion import current_bundle
+    from gnn.champion import MODELS, current_bundle
     from graph.settings import settings
 
     given = {"host": host, "port": port, "workers": workers, "store": store}
     config = settings().model_copy(update={name: value for name, value in given.items() if value is not None})
-    server = Server(config, bundle or current_bundle(config.var / "models"))
+    loaded = bundle or current_bundle(config.var / MODELS)
+    server = Server(config, bundle)
     url = server.bind()
     if config.require_keys and not (config.var / "keys.json").exists():
         err.print("there are no API keys yet: `quipu keys create --name me --scopes score,label,investigate` makes one")
@@ -43,5 +47,5 @@ def serve(
         out.print(f"Quipu listens on {url}")
         out.print(f"API documentation: {url}/docs")
 
-    err.print(f"loading {server.bundle} …")
+    err.print(f"loading {loaded} …")
     server.run(ready)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from gnn.bundle import MANIFEST, Bundle, open_bundle
 from graph.errors import BundleError, Conflict, NotFound
 
+MODELS: Final = "models"
+"""Folder of bundles below QUIPU_VAR."""
 CURRENT: Final = "CURRENT"
 CHALLENGER: Final = "CHALLENGER"
 

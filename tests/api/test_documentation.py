@@ -15,6 +15,7 @@ def test_every_route_is_documented_with_its_key_and_its_errors(shared: Running) 
         "/v1/score/batch",
         "/v1/labels",
         "/v1/decisions/{transaction_id}",
+        "/v1/models/reload",
         "/v1/entities/{type}/{key}",
         "/v1/entities/{type}/{key}/graph",
         "/v1/entities/{type}/{key}/similar",
@@ -35,7 +36,7 @@ def test_every_route_is_documented_with_its_key_and_its_errors(shared: Running) 
                 assert {"401", "403", "422", "503"} <= route["responses"].keys(), path
                 problem = route["responses"]["401"]["content"]["application/problem+json"]["schema"]
                 assert problem == {"$ref": "#/components/schemas/ProblemOut"}
-            if method == "post":
+            if method == "post" and path != "/v1/models/reload":  # which takes no body
                 assert route["requestBody"]["content"]["application/json"]["example"], path
 
 
