@@ -152,7 +152,7 @@ class Engine:
         self._encoder = msgspec.json.Encoder(enc_hook=_plain)
         self._not_durable: set[str] = set()
         self._stopped = False
-        self._watcher: "Watcher | None" = None
+        self._watcher: Watcher | None = None
 
     def use(self, scorer: "Scorer") -> None:
         """Goes over to another scorer of the same index. Only in a turn (by `call`)."""
