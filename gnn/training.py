@@ -17,6 +17,7 @@ from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
 from gnn.head import HeadSettings, Rows, train_head
 from gnn.policy import Costs, Policy
+from gnn.promise import promised
 from gnn.replay import History, Replay
 from gnn.tensors import EgoStore
 from gnn.trees import Forest
@@ -294,6 +295,7 @@ def train_models(
                 if values is not None
             },
         },
+        "promised": promised(policy, probability, late_y, amount, places.weight[late]),
         "head": {"rounds": info.rounds, "rows": info.rows, "chosen_by": info.chosen_by},
         "network": {"epochs": epochs} if epochs else None,
         "label_delay_days": label_delay,
