@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -24,17 +25,40 @@ class Accounts:
         self.created: list[int] = []
         self.city: list[int] = []
 
+    @property
+    def next(self) -> int:
+        """The number of the next account to be opened."""
+        return self._first + len(self.created)
+
     def open(self, created: Ints, city: int) -> Ints:
         """Numbers of new accounts, made at these times in this city."""
-        start = self._first + len(self.created)
+        start = self.next
         self.created += created.tolist()
         self.city += [city] * len(created)
         return np.arange(start, start + len(created))
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What a ring still has when it comes back after having been blocked.
+
+    Attributes:
+        city: where it works.
+        restaurants: where it got away with most, the best first.
+        accounts, devices: of its own, not blocked.
+        lines: of its own; addresses aren't blocked.
+    """
+
+    city: int
+    restaurants: Ints
+    accounts: Ints
+    devices: Ints
+    lines: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
-    """What a ring finds when it starts."""
+    """What a ring finds when it starts, and `left`, what it has from before, when it comes back to the same city."""
 
     settings: WorldSettings
     places: Places
@@ -42,6 +66,7 @@ class Scene:
     devices: Pool
     lines: Pool
     accounts: Accounts
+    left: Left | None = None
 
     def created(self, user: Ints) -> Ints:
         """When accounts were made, everyday ones and fraudsters'."""
@@ -52,8 +77,17 @@ class Scene:
         )
 
     def city(self, rng: np.random.Generator) -> int:
-        """Where a ring works."""
-        return int(rng.choice(4, p=CITY_WEIGHTS))
+        """Where a ring works: where it worked before, or anywhere."""
+        return self.left.city if self.left else int(rng.choice(4, p=CITY_WEIGHTS))
+
+    def restaurant(self, rng: np.random.Generator) -> int:
+        """The restaurant that a ring has on its side: the one it had before, or any."""
+        return int(self.left.restaurants[0]) if self.left else int(rng.integers(0, len(self.places.city)))
+
+    def easy(self, rng: np.random.Generator, city: int) -> Ints:
+        """Three restaurants of a city that a ring finds easy, those it had before among them."""
+        known = self.left.restaurants[:3] if self.left else np.empty(0, np.int64)
+        return np.concatenate([known, self.places.popular(rng, np.full(3 - len(known), city))])
 
     def private_lines(self, count: int) -> Ints:
         """New addresses that look like anybody's home (bought as residential proxies)."""
@@ -130,6 +164,7 @@ class Typology:
         never_reported: share of transactions that nobody reports.
         trend: how its share changes where the world drifts, -1 (comes to an end) to 1 (starts from nothing).
         late: whether it is unknown to a drifting world at first.
+        keeps: what a ring that was blocked still uses when it comes back, as far as it wasn't blocked.
     """
 
     name: str
@@ -140,3 +175,4 @@ class Typology:
     never_reported: float
     trend: float = 0.0
     late: bool = False
+    keeps: tuple[Literal["accounts", "devices", "lines"], ...] = ("accounts", "devices", "lines")

@@ -37,7 +37,7 @@ def spread(
 
 def targets(rng: np.random.Generator, scene: Scene, city: int, count: int, loyalty: float) -> Ints:
     """Restaurants of a city by popularity; a share goes to three that the ring has found easy."""
-    easy = scene.places.popular(rng, np.full(3, city))
+    easy = scene.easy(rng, city)
     return np.where(
         rng.random(count) < loyalty, rng.choice(easy, count), scene.places.popular(rng, np.full(count, city))
     )

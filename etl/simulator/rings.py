@@ -4,16 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from etl.simulator.blocking import refused
 from etl.simulator.events import Events, unseen
 from etl.simulator.fraud import Scene, Style, Typology
 from etl.simulator.labels import NEVER, reported_at
+from etl.simulator.leftovers import Belongings, left_over, reused
 from etl.simulator.pools import Flags, Ints
 from etl.simulator.settings import DAY, HOUR, stream
 
 _GOLDEN = 0.6180339887498949
 _GENERATIONS = 4
 _COMES_BACK = 0.65
-_REPORTS_TO_BLOCK_A_DEVICE = 2
+_STAYS = 0.9
+"""Of rings that come back, how many do so as those they were: in the same city, with what wasn't blocked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,61 +111,43 @@ def _chance(scene: Scene, typology: Typology, start: int) -> float:
 def _life(rng: np.random.Generator, scene: Scene, typology: Typology, number: int, ring: int, start: int) -> Fraud:
     """All that one ring does: until it ends, or until it is blocked and doesn't come back."""
     settings = scene.settings
+    before = Belongings.so_far(scene)
     lives: list[Fraud] = []
+    gone = np.empty(0, np.bool_)
+    blocked_at = np.empty(0, np.int64)
     for generation in range(_GENERATIONS):
         drifted = settings.drift * float(settings.passed(np.array(start)))
-        events, is_fraud = typology.make(rng, scene, start, Style.draw(rng, drifted, generation))
+        style = Style.draw(rng, drifted, generation)
+        left = None
+        if lives and rng.random() < _STAYS:
+            past = Fraud.join(lives)
+            left = left_over(scene, typology, before, past.events.take(~gone), blocked_at[~gone], start)
+        new = Belongings.so_far(scene)
+        events, is_fraud = typology.make(rng, replace(scene, left=left), start, style)
+        if left is not None:
+            events = reused(rng, events, new, left)
         events = unseen(rng, events)
-        if lives:
-            events = _old_address(rng, events, lives[-1].events)
         reports = reported_at(rng, events.time, np.full(len(events), typology.reported_after), typology.never_reported)
         reports = np.where(is_fraud, reports, NEVER)
-        # The platform takes some hours to act on a report.
-        blocked_at = np.where(reports == NEVER, NEVER, reports + rng.integers(2 * HOUR, 36 * HOUR, len(events)))
-        gone = refused(events.user, events.device, events.time, blocked_at)
-        life = Fraud(
-            events,
-            np.where(is_fraud, number, -1),
-            np.where(is_fraud, ring, -1),
-            np.full(len(events), generation),
-            reports,
+        lives.append(
+            Fraud(
+                events,
+                np.where(is_fraud, number, -1),
+                np.where(is_fraud, ring, -1),
+                np.full(len(events), generation),
+                reports,
+            )
         )
-        lives.append(life.take(~gone))
-        # A ring learns that it is known when it is first refused.
-        if not gone.any() or rng.random() >= _COMES_BACK:
+        # The platform takes some hours to act on a report.
+        acted = np.where(reports == NEVER, NEVER, reports + rng.integers(2 * HOUR, 36 * HOUR, len(events)))
+        blocked_at = np.append(blocked_at, acted)
+        everything = Fraud.join(lives).events
+        gone = refused(everything.user, everything.device, everything.time, blocked_at)
+        # A ring learns that it is known when something new of it is first refused: what is left from before will be.
+        told = gone[-len(events) :] & new.own(events)
+        if not told.any() or rng.random() >= _COMES_BACK:
             break
-        start = int(events.time[gone].min()) + int(rng.uniform(1, 6) * DAY)
+        start = int(events.time[told].min()) + int(rng.uniform(1, 6) * DAY)
         if start >= settings.ends:
             break
-    return Fraud.join(lives)
-
-
-def _old_address(rng: np.random.Generator, events: Events, before: Events) -> Events:
-    """Whoever comes back has new devices and accounts, but at times the old line."""
-    left = before.address[before.address >= 0]
-    if not len(left) or rng.random() < 0.5:
-        return events
-    old = rng.random(len(events)) < 0.12
-    return replace(events, address=np.where(old, rng.choice(left, len(events)), events.address))
-
-
-def refused(user: Ints, device: Ints, time: Ints, blocked_at: Ints) -> Flags:
-    """Which transactions never happen, as their account or device was blocked by what was known of others.
-
-    Args:
-        user, device, time: of each transaction; a device of -1 is none.
-        blocked_at: when a transaction's report takes effect, `NEVER` where there is none: from then on its account is
-            blocked, and its device once a second one has. Reports of what never happened have no effect.
-    """
-    gone = np.zeros(len(time), np.bool_)
-    of_user: dict[int, list[int]] = {}
-    of_device: dict[int, list[int]] = {}
-    for row in np.argsort(time, kind="stable").tolist():
-        who, what, now = int(user[row]), int(device[row]), int(time[row])
-        reports = sum(at <= now for at in of_device.get(what, ()))
-        gone[row] = any(at <= now for at in of_user.get(who, ())) or reports >= _REPORTS_TO_BLOCK_A_DEVICE
-        if not gone[row] and blocked_at[row] != NEVER:
-            of_user.setdefault(who, []).append(int(blocked_at[row]))
-            if what >= 0:
-                of_device.setdefault(what, []).append(int(blocked_at[row]))
-    return gone
+    return Fraud.join(lives).take(~gone)

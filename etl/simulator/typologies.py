@@ -84,7 +84,7 @@ def card_testing(rng: np.random.Generator, scene: Scene, start: int, style: Styl
 def collusive_restaurant(rng: np.random.Generator, scene: Scene, start: int, style: Style) -> Deeds:
     """A restaurant that charges stolen cards and shares with its guests: many accounts, nothing else in common."""
     people, length = scene.people, int(rng.uniform(21, 49) * DAY)
-    place = int(rng.integers(0, len(scene.places.city)))
+    place = scene.restaurant(rng)
     city = int(scene.places.city[place])
     old = scene.established(rng, int(rng.integers(4, 11)), start, city)
     new = scene.accounts.open(openings(rng, int(rng.integers(4, 11)), start, length), city)
@@ -192,7 +192,7 @@ def synthetic_identity(rng: np.random.Generator, scene: Scene, start: int, style
     is_fraud = np.arange(len(user)) >= len(user) - len(late)
     seat = user - members[0]
     at_home = rng.random(len(user)) < np.where(is_fraud, 1 - style.mobile, 0.5)
-    address = np.where(at_home, lines[seat % len(lines)], _nat(rng, scene, city, len(user)))
+    address = np.where(at_home, lines[seat // 2 % len(lines)], _nat(rng, scene, city, len(user)))
     restaurant = scene.places.popular(rng, np.full(len(user), city))
     events = purchases(rng, scene, style, user, time, devices[seat % len(devices)], address, restaurant, 1.7)
     plain = amounts(rng, scene.places, restaurant, events.kind, spending_levels(rng, len(user)) * 0.8)
@@ -205,9 +205,9 @@ TYPOLOGIES = (
     Typology("card_testing", 0.09, 2, card_testing, 5.0, 0.1, trend=-0.3),
     Typology("collusive_restaurant", 0.13, 49, collusive_restaurant, 15.0, 0.1),
     Typology("refund_abuse", 0.07, 50, refund_abuse, 16.0, 0.2, late=True),
-    Typology("synthetic_identity", 0.09, 90, synthetic_identity, 18.0, 0.15, trend=0.3),
-    Typology("two_hop_ring", 0.1, 60, two_hop_ring, 18.0, 0.1, trend=0.4),
-    Typology("rotating_ring", 0.13, 20, rotating_ring, 12.0, 0.08, trend=0.7),
+    Typology("synthetic_identity", 0.09, 90, synthetic_identity, 18.0, 0.15, trend=0.3, keeps=("devices", "lines")),
+    Typology("two_hop_ring", 0.1, 60, two_hop_ring, 18.0, 0.1, trend=0.4, keeps=("accounts", "devices")),
+    Typology("rotating_ring", 0.13, 20, rotating_ring, 12.0, 0.08, trend=0.7, keeps=("accounts",)),
 )
 
 

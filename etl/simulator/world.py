@@ -42,7 +42,8 @@ class World:
         users, devices, restaurants: attributes by id, sorted by id: all accounts and restaurants, devices once seen.
         contacts: full name and e-mail address by id of user: not for the graph.
         rates: `date, currency, rate`: what others than PEN were worth in it.
-        truth: `transaction_id, is_fraud, typology, ring_id` (both null where genuine), a row a transaction.
+        truth: `transaction_id, is_fraud, typology, ring_id, generation` (null where genuine), a row a transaction;
+            the generation is how often the ring had come back by then after having been blocked.
         rings: each ring's id, typology, members, devices, addresses, restaurants, number of transactions, how often it
             came back after having been blocked, first and last time.
     """
@@ -148,6 +149,7 @@ def _tabulate(scene: Scene, rows: Fraud) -> World:
             "is_fraud": is_fraud,
             "typology": chosen([t.name for t in TYPOLOGIES], rows.typology),
             "ring_id": chosen(ring_ids, rows.ring),
+            "generation": pa.array(rows.generation, pa.int8(), mask=~is_fraud),
         }
     )
     users, contacts = tables.users(settings, people, user_ids, created, home)

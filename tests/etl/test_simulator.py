@@ -262,7 +262,7 @@ def test_a_fresh_ring_is_unknown_to_the_world_and_follows_it(world: World) -> No
 
 def test_a_regular_visit_holds_nothing_new(world: World, rows: pd.DataFrame) -> None:
     visit = regular_visit(world, 5)
-    assert set(visit) == set(rows.columns) - {"is_fraud", "typology", "ring_id"}
+    assert set(visit) == set(rows.columns) - {"is_fraud", "typology", "ring_id", "generation"}
     mine = rows[rows.user_id == visit["user_id"]]
     assert len(mine) >= 5
     assert not mine.is_fraud.any()
