@@ -15,6 +15,7 @@ from gnn.bundle import Bundle
 from gnn.predictor import Predictor
 from gnn.tensors import EgoStore
 from gnn.training import Candidates, selected
+from gnn.trees import Forest
 from graph.errors import BundleError
 
 SAMPLE = "sample.npz"
@@ -36,14 +37,18 @@ class Sample:
     egos: EgoStore
 
     @classmethod
-    def of(cls, candidates: Candidates, features: NDArray[np.float32]) -> "Sample":
-        """Some 50 of a training's candidates, frauds among them, spread over all of its time.
+    def of(cls, candidates: Candidates, features: NDArray[np.float32], head: Forest) -> "Sample":
+        """Some 50 of a training's candidates: half of them spread over its time, half from the most suspicious down.
 
         Args:
             features: float32[n, P] of all rows.
+            head: says what is suspicious.
         """
         n = len(candidates.rows)
-        places = np.unique(np.linspace(0, n - 1, min(n, _ROWS)).astype(np.int64))
+        half = min(n, _ROWS // 2)
+        in_time = np.linspace(0, n - 1, half).astype(np.int64)
+        suspicious = np.argsort(-head.predict(features[candidates.rows]), kind="stable")
+        places = np.union1d(in_time, suspicious[np.geomspace(1, n, half).astype(np.int64) - 1])
         return cls(features[candidates.rows[places]], selected(candidates.egos, places))
 
     def packed(self, predictor: Predictor) -> bytes:

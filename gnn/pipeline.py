@@ -35,7 +35,7 @@ def train_bundle(
     features, candidates, _ = replay_for_training(history, len(history), settings, progress)
     trained = train_models(history, features, candidates, at, settings, progress)
     with progress.stage("exporting and checking the models"):
-        sample = Sample.of(candidates, features)
+        sample = Sample.of(candidates, features, trained.head)
         path = save_bundle(models, trained, history, features, settings=asdict(settings), sample=sample)
     return {
         "bundle": str(path),

@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 
 from gnn.bundle import FORMAT, MANIFEST, open_bundle, write_bundle
-from gnn.champion import CURRENT, current_bundle, history, list_bundles, promote, rollback
+from gnn.champion import (
+    CHALLENGER,
+    CURRENT,
+    challenge,
+    challenger,
+    current_bundle,
+    history,
+    list_bundles,
+    promote,
+    rollback,
+    withdraw,
+)
 from gnn.trees import Forest
-from graph.errors import BundleError, NotFound
+from graph.errors import BundleError, Conflict, NotFound
 
 FIELDS: dict[str, Any] = {
     "schema": {"entities": ["user"]},
@@ -176,3 +187,52 @@ def test_a_damaged_pointer_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / CURRENT).write_text(text)
     with pytest.raises(BundleError, match=CURRENT):
         current_bundle(tmp_path)
+
+
+def test_a_challenger_is_beside_the_champion_until_it_is_withdrawn_or_promoted(tmp_path: Path) -> None:
+    first, second = write(tmp_path).name, write(tmp_path, b"other").name
+    assert challenger(tmp_path) is None
+    with pytest.raises(BundleError, match="no model is in use yet"):
+        challenge(tmp_path, second)
+    promote(tmp_path, first)
+    with pytest.raises(Conflict, match="is the one in use"):
+        challenge(tmp_path, first)
+    with pytest.raises(NotFound):
+        challenge(tmp_path, "20200101-000000000000")
+    assert challenge(tmp_path, second).name == second
+    assert (challenger(tmp_path), history(tmp_path)) == (second, [first])
+    withdraw(tmp_path)
+    withdraw(tmp_path)
+    assert challenger(tmp_path) is None
+    challenge(tmp_path, second)
+    promote(tmp_path, second)
+    assert (challenger(tmp_path), history(tmp_path)) == (None, [second, first])
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_damaged_challenger_is_refused_and_the_one_named_before_stays(tmp_path: Path) -> None:
+    first, second, third = write(tmp_path).name, write(tmp_path, b"other").name, write(tmp_path, b"third").name
+    promote(tmp_path, first)
+    challenge(tmp_path, second)
+    (tmp_path / third / "head.npz").write_bytes(b"thirf")
+    with pytest.raises(BundleError, match="is damaged"):
+        challenge(tmp_path, third)
+    assert challenger(tmp_path) == second
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"bundle": 3}', b'{"bundle": "../x"}', b'{"bundle": ""}', b"\xff"])
+def test_a_damaged_challenger_file_is_told_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    promote(tmp_path, write(tmp_path).name)
+    (tmp_path / CHALLENGER).write_bytes(content)
+    with pytest.raises(BundleError, match=CHALLENGER) as told:
+        challenger(tmp_path)
+    assert "quipu models challenge" in (told.value.hint or "")
+
+
+def test_only_so_many_are_kept_to_go_back_to(tmp_path: Path) -> None:
+    names = [write(tmp_path).name, write(tmp_path, b"other").name]
+    for _ in range(80):
+        for name in names:
+            promote(tmp_path, name)
+    assert history(tmp_path)[:3] == [names[1], names[0], names[1]]
+    assert len(history(tmp_path)) == 100
