@@ -2,11 +2,12 @@
 
 A true ring counts at a refresh when three of its members or more committed fraud within the time that discovery looks
 back to; these are its members then. It is found when at least half of them are in one found ring and make up at least
-half of it. A ring that is blocked comes back with other accounts, devices and places, and a take-over may use a
-device for each victim: what such parts of a ring share with each other is nothing that anybody could see. So the same
-is also told for tied rings: members of one ring who are tied by devices, by addresses that few have, or by the
-restaurant that charged the cards. How tied rings themselves, as if found, compare with whole rings says what can be
-reached by links at all.
+half of it. A ring that was blocked may come back with nothing of what it had, and a take-over may use a device for
+each victim: what such parts of a ring share with each other is nothing that anybody could see. So the same is told
+twice more. By life: the lives of a ring, from one block to the next, are rings of their own where they share neither
+a member nor a device nor an address that few have. And for tied rings: members of one ring who are tied by devices, by
+such addresses, or by the restaurant that charged the cards. How tied rings themselves, as if found, compare with whole
+rings says what can be reached by links at all.
 """
 
 import time
@@ -48,13 +49,14 @@ class Truth:
     """Rings as of a refresh, by name: their members, and the typologies.
 
     Attributes:
-        rings: members of each true ring of three or more; tied: of each tied one.
+        rings: members of each true ring of three or more; lives: of each ring by life; tied: of each tied one.
         everyone: members of all rings, small ones too.
-        typology: of each ring, tied or whole.
+        typology: of each ring, whole, by life, or tied.
         linked: rings of which three members or more, and half or more, are tied to each other by devices.
     """
 
     rings: dict[str, Users]
+    lives: dict[str, Users]
     tied: dict[str, Users]
     everyone: dict[str, Users]
     typology: dict[str, str]
@@ -87,10 +89,11 @@ class Tally:
 
 @dataclass(slots=True)
 class Outcome:
-    """What was measured of one world: whole rings, tied ones, linked ones, tied ones as if found; found rings half of
-    whose users or more belong to one ring; and the share of ids kept."""
+    """What was measured of one world: whole rings, rings by life, tied ones, linked ones, tied ones as if found; found
+    rings half of whose users or more belong to one ring; and the share of ids kept."""
 
     whole: Tally = field(default_factory=Tally)
+    lives: Tally = field(default_factory=Tally)
     tied: Tally = field(default_factory=Tally)
     linked: Tally = field(default_factory=Tally)
     reachable: Tally = field(default_factory=Tally)
@@ -114,6 +117,9 @@ def run(work: Workspace) -> Section:
         median("recall, take-overs that are tied", (o.linked.share(_TAKEOVER) for o in outcomes), 0.9),
         median("recall, slow rings linked at two hops", (o.whole.share(_SLOW) for o in outcomes), 0.25),
         median("precision", (o.whole.precise() for o in outcomes), 0.85, "found rings that match a whole ring"),
+        median("recall by life, all typologies", (o.lives.share() for o in outcomes)),
+        median("recall by life, slow rings", (o.lives.share(_SLOW) for o in outcomes)),
+        median("precision by life", (o.lives.precise() for o in outcomes), note="found rings that match a life's ring"),
         median("recall within reach", (o.reachable.share() for o in outcomes), note="had all tied rings been found"),
         median("precision within reach", (o.reachable.precise() for o in outcomes), note="and nothing else"),
         median("recall of tied rings", (o.tied.share() for o in outcomes)),
@@ -137,7 +143,8 @@ def run(work: Workspace) -> Section:
     ]
     whole = {str(seed): _by_typology(o.whole) for seed, o in zip(SEEDS, outcomes, strict=True)}
     title = f"{len(SEEDS)} simulated worlds unseen by discovery, at {len(REFRESHES)} refreshes each"
-    return Section("rings", title, figures, {"recall of whole rings": whole})
+    by_life = {str(seed): _by_typology(o.lives) for seed, o in zip(SEEDS, outcomes, strict=True)}
+    return Section("rings", title, figures, {"recall of whole rings": whole, "recall by life": by_life})
 
 
 def _world(work: Workspace, seed: int) -> Outcome:
@@ -199,6 +206,7 @@ def truth_at(rows: pd.DataFrame, at: int) -> Truth:
     crowd = seen.groupby("ip")["user_id"].nunique()
     busy = set(crowd[crowd >= _RARE].index)
     rings: dict[str, Users] = {}
+    lives: dict[str, Users] = {}
     tied: dict[str, Users] = {}
     typology: dict[str, str] = {}
     linked = set()
@@ -209,13 +217,29 @@ def truth_at(rows: pd.DataFrame, at: int) -> Truth:
         largest = max(len(part) for part in ties(mine, ["device_id"], frozenset()))
         if largest >= _LEAST and 2 * largest >= len(rings[name]):
             linked.add(name)
+        for number, part in enumerate(_lives(mine, busy)):
+            lives[f"{name} life {number}"] = part
+            typology[f"{name} life {number}"] = kind
         by = ["device_id", "ip", *(["restaurant_id"] if kind == _COLLUSIVE else [])]
         for number, part in enumerate(ties(mine, by, busy)):
             tied[f"{name} {number}"] = part
             typology[f"{name} {number}"] = kind
-    large = {name: users for name, users in rings.items() if len(users) >= _LEAST}
-    parts = {name: users for name, users in tied.items() if len(users) >= _LEAST}
-    return Truth(large, parts, rings, typology, frozenset(linked))
+    large, apart, parts = (
+        {name: users for name, users in each.items() if len(users) >= _LEAST} for each in (rings, lives, tied)
+    )
+    return Truth(large, apart, parts, rings, typology, frozenset(linked))
+
+
+def _lives(rows: pd.DataFrame, without: Iterable[str]) -> list[Users]:
+    """Members of one ring's lives: those lives together that share a member, a device, or an address not `without`."""
+    graph = nx.Graph()
+    graph.add_nodes_from(rows["generation"])
+    for column in ("user_id", "device_id", "ip"):
+        shared = rows[rows[column].notna() & ~rows[column].isin(list(without))]
+        keys = zip(shared["generation"], shared[column], strict=True)
+        graph.add_edges_from((life, (column, key)) for life, key in keys)
+    parts = [set(part) for part in nx.connected_components(graph)]
+    return [frozenset(rows["user_id"][rows["generation"].isin(part)]) for part in parts]
 
 
 def ties(rows: pd.DataFrame, by: Sequence[str], without: Iterable[str]) -> list[Users]:
@@ -233,6 +257,7 @@ def judge(outcome: Outcome, found: Sequence[Users], truth: Truth) -> None:
     """Adds what was found at one refresh."""
     tied = list(truth.tied.values())
     outcome.whole.add(truth.rings, found, truth.typology)
+    outcome.lives.add(truth.lives, found, truth.typology)
     outcome.tied.add(truth.tied, found, truth.typology)
     outcome.reachable.add(truth.rings, tied, truth.typology)
     linked = {name: users for name, users in truth.rings.items() if name in truth.linked}

@@ -13,7 +13,9 @@ AT = 100 * DAY
 
 
 def _rows(*rows: tuple[str, float, str | None, str | None, str, str | None]) -> pd.DataFrame:
-    """User, days before the refresh, device, address, typology and ring (None where it is no fraud)."""
+    """User, days before the refresh, device, address, typology and ring (None where it is no fraud; `b1` is the second
+    life of ring b).
+    """
     return pd.DataFrame(
         [
             {
@@ -25,7 +27,8 @@ def _rows(*rows: tuple[str, float, str | None, str | None, str, str | None]) -> 
                 "restaurant_id": "r",
                 "is_fraud": ring is not None,
                 "typology": typology,
-                "ring_id": ring,
+                "ring_id": ring and ring[0],
+                "generation": ring and int(ring[1:] or 0),
             }
             for number, (user, days, device, ip, typology, ring) in enumerate(rows)
         ]
@@ -71,6 +74,19 @@ def test_parts_that_share_nothing_are_tied_rings_of_their_own() -> None:
     assert outcome.reachable.share("device_ring") == 1
     assert outcome.pure == [True, False]
     assert math.isnan(outcome.whole.share("card_testing"))
+
+
+def test_lives_that_share_nothing_are_rings_of_their_own() -> None:
+    first = [(f"u{i}", 20.0, "d1", None, "device_ring", "a") for i in range(4)]
+    again = [(f"v{i}", 9.0, "d2", None, "device_ring", "a1") for i in range(3)]
+    later = [(f"w{i}", 2.0, "d2" if i else "d3", None, "device_ring", "a2") for i in range(3)]
+    truth = truth_at(_rows(*first, *again, *later), AT)
+    assert sorted(map(len, truth.rings.values())) == [10]
+    assert sorted(map(len, truth.lives.values())) == [4, 6]
+    outcome = Outcome()
+    judge(outcome, [frozenset(f"u{i}" for i in range(4))], truth)
+    assert (outcome.whole.share(), outcome.whole.precise()) == (0, 0)
+    assert (outcome.lives.share("device_ring"), outcome.lives.precise()) == (0.5, 1)
 
 
 def test_ids_are_followed_from_refresh_to_refresh(tmp_path: Path) -> None:
