@@ -32,6 +32,12 @@ _ENTITY = (
     ("risk_30d", "share of fraud among labels of the last 30 days, smoothed"),
     ("risk_all", "share of fraud among all known labels, smoothed"),
     ("since_fraud", "seconds since a fraud became known"),
+    ("tx_burst", "transactions in the last day relative to a day of the last 30"),
+    ("amount_burst", "amount in the last day relative to a day of the last 30"),
+    ("gap_ratio", "time since the last transaction relative to the mean time between two"),
+    ("amount_rank", "share of the latest transactions with at least this amount"),
+    ("amount_same", "share of the latest transactions with just this amount"),
+    ("amount_recent_ratio", "mean amount of the latest few relative to that of the latest ones"),
     ("ring_score", "score of the fraud ring it is in, 0 for none"),
     ("ring_confirmed", "whether an investigator had confirmed that ring"),
     ("ring_since", "seconds since it was first seen in that ring"),
@@ -54,8 +60,11 @@ _LINK = (
 _CATEGORY = (
     ("risk_30d", "share of fraud among labels of the last 30 days, smoothed"),
     ("risk_all", "share of fraud among all known labels, smoothed"),
-    ("tx_all", "transactions ever"),
+    ("tx_30d", "transactions in the last 30 days"),
     ("user_share", "share of the user's latest transactions with this value"),
+    ("amount_ratio_30d", "amount relative to the mean over 30 days"),
+    ("user_amount_ratio", "amount relative to the mean of the user's latest ones with this value"),
+    ("user_since", "seconds since the user's last with this value"),
 )
 _TRANSACTION = (
     ("amount", "amount"),

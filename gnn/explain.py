@@ -18,8 +18,8 @@ from gnn.sentences import TEXTS, Facts, RingReached, Subject, network_text, ring
 from gnn.strongest import legible, strongest
 
 _THEMES = {
-    "VELOCITY": ("tx_1h", "tx_1d", "tx_7d", "tx_30d"),
-    "HISTORY": ("tx_all", "age", "since_last"),
+    "VELOCITY": ("tx_1h", "tx_1d", "tx_7d", "tx_30d", "tx_burst"),
+    "HISTORY": ("tx_all", "age", "since_last", "gap_ratio"),
     "AMOUNT": (
         "amount",
         "amount_fraction",
@@ -29,6 +29,10 @@ _THEMES = {
         "amount_ratio_30d",
         "amount_z",
         "amount_to_max",
+        "amount_burst",
+        "amount_rank",
+        "amount_same",
+        "amount_recent_ratio",
     ),
     "KNOWN_FRAUD": (
         "known_30d",

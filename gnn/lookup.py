@@ -22,16 +22,18 @@ PEERS = 8
 OTHERS = 4
 """Other entities of a type, used by the same user lately, whose other users are looked at."""
 OTHERS_WALK = 16
+RECENT = 8
+"""How many of the walked transactions count as the latest few."""
 PRIOR = 5.0
 """Genuine transactions assumed in a risk, so that one fraud in one transaction isn't certainty."""
 
 TRANSACTION = 7
-ENTITY = 25
+ENTITY = 31
 RING = 3
 """How many of an entity's features, the last ones, tell of its ring."""
 USER_ONLY = 1
 LINK = 12
-CATEGORY = 4
+CATEGORY = 7
 
 
 @kernel
@@ -71,7 +73,7 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
         at += ENTITY + LINK
     for k in range(entities, ids.shape[0]):
         if ids[k] >= 0:
-            _category(s, user, user_end, k, ids[k], t, out, at)
+            _category(s, user, user_end, k, ids[k], t, amount, out, at)
         at += CATEGORY
     for j in range(numeric.shape[0]):
         out[at + j] = numeric[j]
@@ -148,7 +150,24 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
             out[at + 8] = amount / (mean + 1.0)
         out[at + 11] = (t - s.occurred_at[h.rows[start + now - 1]]) / 1e6
         out[at + 12] = (t - s.occurred_at[h.rows[start]]) / 1e6
+        _bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 22)
     _risk(s, entity, t, out, at + 13)
+
+
+@kernel
+def _bursts(s, h, start, now, in_day, in_month, t, amount, out, at):  # type: ignore[no-untyped-def]
+    """The last day, and the time since the last transaction, against the entity's own habit."""
+    first = s.occurred_at[h.rows[start]]
+    last = s.occurred_at[h.rows[start + now - 1]]
+    if now > in_month:
+        # Of a young entity the month is as long as its age, but a day at least.
+        days = min(max((t - first) / DAY, 1.0), 30.0)
+        out[at] = (now - in_day) * days / (now - in_month)
+        spent = total(h, start, in_month, now) + amount
+        if spent > 0:
+            out[at + 1] = (total(h, start, in_day, now) + amount) * days / spent
+    if now > 1:
+        out[at + 2] = (t - last) / ((last - first) / (now - 1) + 1e6)
 
 
 @kernel
@@ -180,12 +199,30 @@ def _risk(s, entity, t, out, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _amounts(amount, n, mean_sum, square_sum, largest, out, at):  # type: ignore[no-untyped-def]
-    """Deviation of the amount from the walked ones, in their standard deviations, and relation to the largest."""
-    mean = mean_sum / n
-    variance = max(square_sum / n - mean * mean, 0.0)
+def _amounts(h, start, low, now, amount, out, at):  # type: ignore[no-untyped-def]
+    """The amount among the walked ones: its deviation in their standard deviations, its relation to the largest,
+    how many are as large and how many the same; and how the latest few compare with all of them."""
+    n = now - low
+    added, squared, largest, latest = 0.0, 0.0, 0.0, 0.0
+    larger, same = 0, 0
+    for i in range(now - 1, low - 1, -1):
+        a = float(total(h, start, i, i + 1))
+        added += a
+        squared += a * a
+        largest = max(largest, a)
+        if a >= amount:
+            larger += 1
+            if a == amount:
+                same += 1
+        if now - i <= RECENT:
+            latest += a
+    mean = added / n
+    variance = max(squared / n - mean * mean, 0.0)
     out[at + 9] = (amount - mean) / (np.sqrt(variance) + 0.05 * mean + 100.0)
     out[at + 10] = amount / (largest + 1.0)
+    out[at + 25] = larger / n
+    out[at + 26] = same / n
+    out[at + 27] = latest / min(n, RECENT) / (mean + 1.0)
 
 
 @kernel
@@ -193,18 +230,9 @@ def _amount_habit(s, user, t, amount, out, at):  # type: ignore[no-untyped-def]
     if user < 0:
         return
     h = s.history
-    start = h.start[user]
     now = before(h, s.occurred_at, user, t)
-    low = max(now - WALK, 0)
-    if now == low:
-        return
-    added, squared, largest = 0.0, 0.0, 0.0
-    for i in range(now - 1, low - 1, -1):
-        a = float(total(h, start, i, i + 1))
-        added += a
-        squared += a * a
-        largest = max(largest, a)
-    _amounts(amount, now - low, added, squared, largest, out, at)
+    if now > 0:
+        _amounts(h, h.start[user], max(now - WALK, 0), now, amount, out, at)
 
 
 @kernel
@@ -240,13 +268,9 @@ def _sharing(s, user, entity, t, amount, scratch, out, at):  # type: ignore[no-u
     distinct = 0
     distinct_day = 0
     mine = 0
-    added, squared, largest = 0.0, 0.0, 0.0
+    _amounts(h, start, low, now, amount, out, at)
     for i in range(now - 1, low - 1, -1):
         row = h.rows[start + i]
-        a = float(total(h, start, i, i + 1))
-        added += a
-        squared += a * a
-        largest = max(largest, a)
         other = s.ids[row, 0]
         if other == user:
             mine += 1
@@ -256,7 +280,6 @@ def _sharing(s, user, entity, t, amount, scratch, out, at):  # type: ignore[no-u
             distinct += 1
             if s.occurred_at[row] >= t - DAY:
                 distinct_day += 1
-    _amounts(amount, now - low, added, squared, largest, out, at)
     out[link] = distinct
     out[link + 1] = distinct_day
     out[link + 2] = mine / (now - low)
@@ -336,7 +359,7 @@ def other_users(s, entity, user, t, walk, scratch):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _category(s, user, now, k, value, t, out, at):  # type: ignore[no-untyped-def]
+def _category(s, user, now, k, value, t, amount, out, at):  # type: ignore[no-untyped-def]
     """Delayed risk of a categorical value, how common it is, and whether this user has it as a rule."""
     kn = s.known
     start = kn.start[value]
@@ -347,13 +370,25 @@ def _category(s, user, now, k, value, t, out, at):  # type: ignore[no-untyped-de
     fraud_month = before_within(f, s.label_known_at, f.start[value], fraud_now, t - 30 * DAY)
     out[at] = total(f, f.start[value], fraud_month, fraud_now) / (known - known_month + PRIOR)
     out[at + 1] = total(f, f.start[value], np.int64(0), fraud_now) / (known + PRIOR)
-    out[at + 2] = before(s.history, s.occurred_at, value, t)
+    h = s.history
+    seen = before(h, s.occurred_at, value, t)
+    month = before_within(h, s.occurred_at, h.start[value], seen, t - 30 * DAY)
+    out[at + 2] = seen - month
+    if seen > month:
+        out[at + 4] = amount / (total(h, h.start[value], month, seen) / (seen - month) + 1.0)
     if user < 0 or now == 0:
         return
-    h = s.history
+    start = h.start[user]
     low = max(now - WALK, 0)
     same = 0
-    for i in range(low, now):
-        if s.ids[h.rows[h.start[user] + i], k] == value:
+    added = 0.0
+    for i in range(now - 1, low - 1, -1):
+        row = h.rows[start + i]
+        if s.ids[row, k] == value:
+            if same == 0:
+                out[at + 6] = (t - s.occurred_at[row]) / 1e6
             same += 1
+            added += total(h, start, i, i + 1)
     out[at + 3] = same / (now - low)
+    if same > 0:
+        out[at + 5] = amount / (added / same + 1.0)

@@ -185,6 +185,9 @@ def _value(f: Facts) -> str:
     text = f"{noun.capitalize()} is {f.key or 'missing'}"
     if not isnan(risk):
         text += f", where {risk:.2%} of labelled transactions were fraud"
+    ratio = f.get("amount_ratio_30d")
+    if not isnan(ratio):
+        text += f"; the amount is {ratio:,.1f} times the 30-day mean with it"
     return text if isnan(often) else f"{text}; {often:.0%} of the user's latest transactions had it"
 
 

@@ -271,7 +271,7 @@ def train_models(
         head, _ = train_head(
             features[split.both],
             y[split.both],
-            rounds=max(1, round(info.rounds * 1.1)),
+            rounds=[max(1, round(trees * 1.1)) for trees in info.rounds],
             seed=seed,
             settings=settings.head,
             progress=progress,

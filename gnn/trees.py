@@ -4,6 +4,7 @@ A model is trained by LightGBM or scikit-learn and served from here: neither lib
 one row costs microseconds, and one row gives the same bits as a million.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -212,6 +213,26 @@ class Forest:
             self.right,
             self.default_left,
             _expected(self.feature, self.left, self.right, self.value, cover),
+        )
+
+    @classmethod
+    def mean(cls, forests: Sequence["Forest"]) -> "Forest":
+        """The forest whose scores are the mean of these forests' scores, all over the same columns."""
+        nodes = np.cumsum([0, *(len(forest.feature) for forest in forests)])[:-1].astype(np.int32)
+
+        def joined(name: str, shift: NDArray[np.int32] | None = None) -> NDArray[Any]:
+            parts = [getattr(forest, name) for forest in forests]
+            return np.concatenate(parts if shift is None else [p + by for p, by in zip(parts, shift, strict=True)])
+
+        return cls(
+            forests[0].feature_count,
+            joined("roots", nodes),
+            joined("feature"),
+            joined("threshold"),
+            joined("left", nodes),
+            joined("right", nodes),
+            joined("default_left"),
+            joined("value") / len(forests),
         )
 
     def save(self, path: Path) -> None:

@@ -113,6 +113,16 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
                 np.testing.assert_allclose(features[i, at[f"{name}_amount_mean_7d"]], mean, rtol=1e-6)
                 since = (t - h.occurred_at[mine].max()) / 1e6
                 np.testing.assert_allclose(features[i, at[f"{name}_since_last"]], since, rtol=1e-6)
+            if mine:
+                latest = sorted(mine, key=lambda j: h.occurred_at[j])[-64:]
+                same, larger = h.amount[latest] == h.amount[i], h.amount[latest] >= h.amount[i]
+                np.testing.assert_allclose(features[i, at[f"{name}_amount_same"]], same.mean(), rtol=1e-6)
+                np.testing.assert_allclose(features[i, at[f"{name}_amount_rank"]], larger.mean(), rtol=1e-6)
+            month = [j for j in mine if h.occurred_at[j] >= t - 30 * DAY]
+            if month:
+                days = min(max((t - h.occurred_at[mine].min()) / DAY, 1.0), 30.0)
+                day = sum(h.occurred_at[j] >= t - DAY for j in month)
+                np.testing.assert_allclose(features[i, at[f"{name}_tx_burst"]], day * days / len(month), rtol=1e-6)
             if name != "user":
                 latest = sorted(mine, key=lambda j: h.occurred_at[j])[-64:]
                 others = {int(h.ids[j, 0]) for j in latest} - {int(h.ids[i, 0])}
