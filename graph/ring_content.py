@@ -57,12 +57,12 @@ def ring_content(ring: Ring) -> str:
     return text
 
 
-def ring_of(content: str, status: str, active: bool, became: list[str]) -> Ring:
+def ring_of(content: str | bytes, status: str, active: bool, became: list[str]) -> Ring:
     """A ring from its content, and from what may have changed since that was written."""
     return replace(_ring.decode(content), status=RingStatus(status), active=active, became=tuple(became))
 
 
-def members_of(content: str) -> dict[tuple[str, str], None]:
+def members_of(content: str | bytes) -> dict[tuple[str, str], None]:
     """Type and key of a ring's members, in their order."""
     return dict.fromkeys((who.entity, who.key) for who in _members.decode(content).members)
 

@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from graph.errors import InputError, NotFound
+from graph.ring_content import RefreshContent, as_json, details_of, members_of, ring_of
 from graph.ring_records import (
     VERDICTS,
     Membership,
@@ -24,51 +24,17 @@ from graph.sqlite_database import Database
 
 _RING = "SELECT content, status, active, became FROM rings"
 _MARK = "INSERT INTO ring_marks (at, ring_id, score, members, status) VALUES (?, ?, ?, ?, ?)"
+_EVENT = "INSERT INTO ring_events (ring_id, at, kind, details) VALUES (?, ?, ?, ?)"
 _CHUNK = 10_000
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise InputError(f"a ring holds a {type(value).__name__}, which is not plain JSON")
+Members = dict[tuple[str, str], None]
+"""Type and key of a ring's members, in their order."""
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
-_ring = msgspec.json.Decoder(Ring)
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return _encoder.encode(value)
-    except UnicodeEncodeError as error:
-        raise InputError("an id, key or note is not valid Unicode text (lone surrogate)") from error
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshRows:
-    """A refresh, encoded."""
-
-    refresh: Refresh
-    contents: dict[str, bytes]
-    events: list[tuple[str, int, str, str]]
-
-    @classmethod
-    def of(cls, refresh: Refresh) -> "RefreshRows":
-        """Encodes a refresh.
-
-        Raises:
-            InputError: two of its rings have one id, or a value is not plain JSON.
-        """
-        contents = {ring.ring_id: _json(ring) for ring in refresh.rings}
-        if len(contents) < len(refresh.rings):
-            raise InputError("a refresh names a ring twice")
-        events = [(e.ring_id, e.at, str(e.kind), _json(e.details).decode()) for e in refresh.events]
-        return cls(refresh, contents, events)
-
-
-def write_refresh(connection: sqlite3.Connection, rows: RefreshRows) -> bool:
+def write_refresh(connection: sqlite3.Connection, content: RefreshContent) -> bool:
     """Keeps a refresh; False where one as of its time is there. See `graph.store.RingStore.write_refresh`."""
-    refresh = rows.refresh
+    refresh = content.refresh
     latest = refreshed_at(connection)
     if latest is not None and latest >= refresh.at:
         if connection.execute("SELECT 1 FROM refreshes WHERE at = ?", (refresh.at,)).fetchone():
@@ -78,18 +44,21 @@ def write_refresh(connection: sqlite3.Connection, rows: RefreshRows) -> bool:
             hint="a refresh goes forward in time: leave the time out, or name a later one",
         )
     connection.execute("INSERT INTO refreshes VALUES (?)", (refresh.at,))
-    before = {ring.ring_id: ring for ring in select(connection, active=True, limit=None)}
+    before = _active_members(connection)
     returned = {event.ring_id for event in refresh.events if event.kind == RingEventKind.RETURNED}
-    for ring in refresh.rings:
+    for ring, text in zip(refresh.rings, content.contents, strict=True):
         status = _status_after(connection, ring, returned=ring.ring_id in returned)
         connection.execute(
             "INSERT INTO rings VALUES (?, ?, ?, 1, '[]', ?) ON CONFLICT (ring_id) DO UPDATE SET"
             " status = excluded.status, score = excluded.score, active = 1, became = '[]', content = excluded.content",
-            (ring.ring_id, status, float(ring.score), rows.contents[ring.ring_id]),
+            (ring.ring_id, status, float(ring.score), text.encode()),
         )
     _move_members(connection, refresh, before)
     _retire(connection, refresh, before)
-    connection.executemany("INSERT INTO ring_events (ring_id, at, kind, details) VALUES (?, ?, ?, ?)", rows.events)
+    connection.executemany(
+        _EVENT,
+        [(e.ring_id, e.at, str(e.kind), told) for e, told in zip(refresh.events, content.details, strict=True)],
+    )
     connection.executemany(
         _MARK,
         [
@@ -114,29 +83,31 @@ def _status_after(connection: sqlite3.Connection, ring: Ring, *, returned: bool)
     return str(ring.status)
 
 
-def _move_members(connection: sqlite3.Connection, refresh: Refresh, before: dict[str, Ring]) -> None:
+def _active_members(connection: sqlite3.Connection) -> dict[str, Members]:
+    """The members of active rings, by their ids, the highest score first."""
+    rows = connection.execute("SELECT ring_id, content FROM rings WHERE active = 1 ORDER BY score DESC, ring_id")
+    return {ring_id: members_of(content) for ring_id, content in rows}
+
+
+def _move_members(connection: sqlite3.Connection, refresh: Refresh, before: dict[str, Members]) -> None:
     """Writes who joined and left, compared with the active rings before."""
-    now = {ring.ring_id: ring for ring in refresh.rings}
+    now: dict[str, Members] = {
+        ring.ring_id: dict.fromkeys((member.entity, member.key) for member in ring.members) for ring in refresh.rings
+    }
     rows = []
     for ring_id in dict.fromkeys([*before, *now]):
-        were, are = _members(before.get(ring_id)), _members(now.get(ring_id))
+        were, are = before.get(ring_id, {}), now.get(ring_id, {})
         rows += [(refresh.at, ring_id, *member, 0) for member in were if member not in are]
         rows += [(refresh.at, ring_id, *member, 1) for member in are if member not in were]
     connection.executemany("INSERT INTO ring_members (at, ring_id, entity, key, joined) VALUES (?, ?, ?, ?, ?)", rows)
 
 
-def _members(ring: Ring | None) -> dict[tuple[str, str], None]:
-    return {} if ring is None else dict.fromkeys((member.entity, member.key) for member in ring.members)
-
-
-def _retire(connection: sqlite3.Connection, refresh: Refresh, before: dict[str, Ring]) -> None:
+def _retire(connection: sqlite3.Connection, refresh: Refresh, before: dict[str, Members]) -> None:
     """Active rings that the refresh lacks are over; what came from them is what they became."""
     gone = before.keys() - {ring.ring_id for ring in refresh.rings}
     for ring_id in sorted(gone):
         became = [ring.ring_id for ring in refresh.rings if ring_id in ring.came_from]
-        connection.execute(
-            "UPDATE rings SET active = 0, became = ? WHERE ring_id = ?", (_json(became).decode(), ring_id)
-        )
+        connection.execute("UPDATE rings SET active = 0, became = ? WHERE ring_id = ?", (as_json(became), ring_id))
 
 
 def refreshed_at(connection: sqlite3.Connection) -> int | None:
@@ -169,18 +140,13 @@ def find(connection: sqlite3.Connection, ring_id: str) -> Ring | None:
 
 def _read(row: tuple[bytes, str, int, str]) -> Ring:
     content, status, active, became = row
-    return replace(
-        _ring.decode(content),
-        status=RingStatus(status),
-        active=bool(active),
-        became=tuple(msgspec.json.decode(became, type=list[str])),
-    )
+    return ring_of(content, status, bool(active), msgspec.json.decode(became, type=list[str]))
 
 
 def events(connection: sqlite3.Connection, ring_id: str) -> list[RingEvent]:
     """What happened to a ring, oldest first."""
     rows = connection.execute("SELECT at, kind, details FROM ring_events WHERE ring_id = ? ORDER BY seq", (ring_id,))
-    return [RingEvent(ring_id, at, RingEventKind(kind), msgspec.json.decode(details)) for at, kind, details in rows]
+    return [RingEvent(ring_id, at, RingEventKind(kind), details_of(details)) for at, kind, details in rows]
 
 
 def write_verdict(connection: sqlite3.Connection, verdict: Verdict) -> Ring:
@@ -194,10 +160,7 @@ def write_verdict(connection: sqlite3.Connection, verdict: Verdict) -> Ring:
         return ring
     details = {"verdict": str(verdict.verdict), "before": str(ring.status), "by": verdict.by, "note": verdict.note}
     connection.execute("UPDATE rings SET status = ? WHERE ring_id = ?", (str(verdict.verdict), verdict.ring_id))
-    connection.execute(
-        "INSERT INTO ring_events (ring_id, at, kind, details) VALUES (?, ?, ?, ?)",
-        (verdict.ring_id, verdict.at, str(RingEventKind.VERDICT), _json(details).decode()),
-    )
+    connection.execute(_EVENT, (verdict.ring_id, verdict.at, str(RingEventKind.VERDICT), as_json(details)))
     connection.execute(_MARK, (verdict.at, verdict.ring_id, None, None, str(verdict.verdict)))
     return replace(ring, status=RingStatus(verdict.verdict))
 

@@ -11,6 +11,7 @@ from graph import sqlite_embeddings, sqlite_feed, sqlite_reads, sqlite_rings, sq
 from graph.batches import LabelBatch, TransactionBatch
 from graph.embedding_records import Alike, EmbeddingRefresh, Overview, StoredEmbeddings
 from graph.records import Decision, GraphSchema
+from graph.ring_content import RefreshContent
 from graph.ring_records import Membership, Refresh, Ring, RingEvent, RingMark, RingStatus, Verdict
 from graph.sqlite_database import Database, path_of, select_in
 from graph.sqlite_facts import write_attributes, write_transactions
@@ -162,7 +163,7 @@ class SqliteStore:
             return [] if id_ is None else sqlite_reads.recent(connection, layout, id_, limit)
 
     def write_refresh(self, refresh: Refresh) -> bool:
-        ready = sqlite_rings.RefreshRows.of(refresh)  # before the lock is taken, which others wait for
+        ready = RefreshContent.of(refresh)  # before the lock is taken, which others wait for
         with self._database.writing() as connection:
             return sqlite_rings.write_refresh(connection, ready)
 
