@@ -8,7 +8,7 @@ times the cost of the work.
 """
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -337,8 +337,8 @@ class Engine:
         for pending, answer, record in zip(step.fresh, step.answers, step.records, strict=True):
             if pending.error is None and record.decision.transaction_id not in step.lost:
                 pending.body = new_body(record.decision)
-                told.append(answer)
-        self._count(told)
+                told.append((answer, pending.submission.amount))
+        self._meters.answered(told)
         step.standing |= step.lost
         self._meters.batch.observe(len(step.fresh))
         for pending in step.fresh:
@@ -425,16 +425,6 @@ class Engine:
             f"transaction {pending.submission.transaction_id!r} is known with other content",
             hint="a retry must send the same body; a new transaction needs an id of its own",
         )
-
-    def _count(self, answers: Sequence[Answer]) -> None:
-        meters = self._meters
-        for band, number in Counter(answer.band for answer in answers).items():
-            meters.decisions[band].inc(number)
-        truncated = sum(bool(answer.neighbourhood.get("truncated")) for answer in answers)
-        if truncated:
-            meters.truncated.inc(truncated)
-        for answer in answers:
-            meters.probability.observe(answer.probability)
 
     def _count_unknown(self, submissions: Sequence[Submission]) -> None:
         id_of = self.index.id_of

@@ -1,12 +1,16 @@
 """What the service counts and measures, for Prometheus: base units, bounded labels."""
 
 import os
+from collections import Counter as TallyOf
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from api.model_meters import ModelMeters
+from api.model_meters import BANDS, ModelMeters
+from gnn.policy import APPROVE
+from gnn.scoring import Answer
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -48,8 +52,20 @@ class Meters:
         self.score = stages.labels("score")
         self.spool = stages.labels("spool")
         decisions = Counter("quipu_decisions", "New decisions by band.", ["band"], registry=r)
-        self.decisions = {band: decisions.labels(band) for band in ("approve", "review", "block")}
-        self.probability = Histogram(
+        self._decisions = {band: decisions.labels(band) for band in BANDS}
+        self._amounts = Counter(
+            "quipu_decided_amount_currency",
+            "Amount of new decisions by band, in units of the currency.",
+            ["band"],
+            registry=r,
+        )
+        self._reasons = Counter(
+            "quipu_decision_reasons",
+            "New decisions to review or block, by band and by the code of the first reason.",
+            ["band", "code"],
+            registry=r,
+        )
+        self._probability = Histogram(
             "quipu_decision_probability",
             "Calibrated fraud probability of new decisions.",
             buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
@@ -63,7 +79,7 @@ class Meters:
         )
         self.replays = Counter("quipu_replays", "Requests answered by their original decision.", registry=r)
         self.conflicts = Counter("quipu_conflicts", "Requests refused: same id, other content.", registry=r)
-        self.truncated = Counter("quipu_truncated_neighbourhoods", "Neighbourhoods that a cap cut.", registry=r)
+        self._truncated = Counter("quipu_truncated_neighbourhoods", "Neighbourhoods that a cap cut.", registry=r)
         self.unknown = Counter("quipu_unknown_entities", "Entities not seen before, by type.", ["entity"], registry=r)
         self.labels = Counter("quipu_labels", "Labels received, by outcome.", ["outcome"], registry=r)
         self.queue = Gauge(
@@ -103,6 +119,14 @@ class Meters:
             registry=r,
             multiprocess_mode="livemin",
         )
+        self.index_saved = Gauge(
+            "quipu_index_snapshot_timestamp_seconds",
+            "When the index was last written to disk.",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        workers = Gauge("quipu_workers", "Processes that serve.", registry=r, multiprocess_mode="livesum")
+        workers.set(1)
         self.store_up = Gauge(
             "quipu_store_up", "Whether the graph store answers.", registry=r, multiprocess_mode="livemin"
         )
@@ -118,6 +142,27 @@ class Meters:
             self._request_children[key] = children
         children[0].inc()
         children[1].observe(seconds)
+
+    def answered(self, told: Sequence[tuple[Answer, int]]) -> None:
+        """Counts new decisions, each with its transaction's amount in hundredths."""
+        bands: TallyOf[str] = TallyOf()
+        amounts: TallyOf[str] = TallyOf()
+        reasons: TallyOf[tuple[str, str]] = TallyOf()
+        truncated = 0
+        for answer, amount in told:
+            bands[answer.band] += 1
+            amounts[answer.band] += amount
+            truncated += bool(answer.neighbourhood.get("truncated"))
+            if answer.band != APPROVE:
+                reasons[answer.band, answer.reasons[0].code] += 1
+            self._probability.observe(answer.probability)
+        for band, number in bands.items():
+            self._decisions[band].inc(number)
+            self._amounts.labels(band).inc(amounts[band] / 100)
+        for (band, code), number in reasons.items():
+            self._reasons.labels(band, code).inc(number)
+        if truncated:
+            self._truncated.inc(truncated)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format; of all workers where there are several."""

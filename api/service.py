@@ -27,6 +27,7 @@ from api.warm import warm_up
 from api.wire import Intake
 from gnn.champion import MODELS, current_bundle
 from gnn.servable import load_servable
+from gnn.serving import stated_features
 from graph.errors import NotFound, QuipuError, StoreError, StoreUnavailable
 from graph.progress import Progress, Silent
 from graph.records import Decision
@@ -265,20 +266,20 @@ class Service:
         """The features a decision was made on, by name; None where a value is missing.
 
         Raises:
-            NotFound: it was made by another model than the one that is loaded, or its features were not kept.
+            NotFound: it was made by a model that is not at hand any more, or its features were not kept.
         """
-        scorer = self.engine.scorer
+        scorer, version = self.engine.scorer, decision.model_version
         values = np.frombuffer(decision.features, np.float32)
-        if decision.model_version != scorer.model_version or len(values) != len(scorer.feature_names):
+        names = scorer.feature_names
+        if version != scorer.model_version:
+            names = stated_features(self.settings.var / MODELS / version)
+        if len(values) != len(names):
             raise NotFound(
-                f"the features of this decision are not at hand: it was made by model {decision.model_version}",
-                hint=f"the service has model {scorer.model_version} loaded",
+                f"the features of this decision are not at hand: it was made by model {version}",
+                hint=f"the service has model {scorer.model_version} loaded, and needs the bundle to name features",
             )
         # A float32 is exact as a float64, and JSON prints a float64 so that it reads back the same.
-        return {
-            name: float(value) if np.isfinite(value) else None
-            for name, value in zip(scorer.feature_names, values, strict=True)
-        }
+        return {name: float(value) if np.isfinite(value) else None for name, value in zip(names, values, strict=True)}
 
     def keep_labels(self, labels: Sequence[NewLabel]) -> LabelCounts:
         """Writes labels; when it returns, the next score sees those that are loaded.
@@ -382,6 +383,7 @@ class Service:
     def _snapshot(self, engine: Engine) -> None:
         try:
             write_snapshot(engine, self._follower, self._link, self._spool, self.settings.var / "index")
+            self.meters.index_saved.set_to_current_time()
         except (OSError, StoreError) as error:
             log.warning("the index could not be written to disk, the next start rebuilds it: %s", error)
 
