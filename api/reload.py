@@ -23,7 +23,7 @@ from graph.errors import BundleError, QuipuError
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
-_RETRY_SECONDS = 10.0
+_RETRY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def open_bundle(path: Path, *, catalogue_hash: str | None = None) -> Bundle:
     Raises:
         BundleError: it is missing, damaged, from a newer version, or for another feature catalogue; says which.
     """
-    manifest = _read_manifest(path)
+    manifest = read_manifest(path)
     files = manifest["files"]
     for name, expected in files.items():
         file = path / name
@@ -149,7 +149,12 @@ def open_bundle(path: Path, *, catalogue_hash: str | None = None) -> Bundle:
     return Bundle(path, manifest)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What a bundle says of itself, without a look at its other files.
+
+    Raises:
+        BundleError: it is missing, damaged, or from a newer version.
+    """
     if not path.is_dir():
         raise BundleError(f"there is no bundle at {path}", hint="train one: quipu train")
     try:

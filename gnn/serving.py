@@ -1,13 +1,14 @@
 """What a bundle holds for scoring: how training's outcome is written, and how it is read back."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnn.bundle import Bundle, write_bundle
+from gnn.bundle import Bundle, read_manifest, write_bundle
 from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
 from gnn.drift import Reference
@@ -113,6 +114,19 @@ def schema_of(bundle: Bundle) -> GraphSchema:
         return GraphSchema(*(tuple(stated[part]) for part in ("entities", "categories", "numeric")))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"the manifest of bundle {bundle.name} lacks {error}", hint="train again") from error
+
+
+def stated_features(path: Path) -> tuple[str, ...]:
+    """Names of the features that a bundle's model takes, in order; none where the bundle is not there any more."""
+    try:
+        return _stated_features(path)
+    except (BundleError, TypeError):
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _stated_features(path: Path) -> tuple[str, ...]:
+    return tuple(map(str, read_manifest(path).get("catalogue", ())))
 
 
 def load_predictor(bundle: Bundle) -> tuple[Predictor, Serving]:
