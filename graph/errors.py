@@ -40,6 +40,16 @@ class SourceUnavailable(QuipuError):
     retryable = True
 
 
+class ServiceUnavailable(QuipuError):
+    """The scoring service cannot be reached at the moment."""
+
+    retryable = True
+
+
+class QualityError(QuipuError):
+    """What a job made does not pass its checks, so nothing may be built on it."""
+
+
 class NotFound(QuipuError):
     """The named thing does not exist."""
 

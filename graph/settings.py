@@ -4,6 +4,7 @@ Every field is an environment variable with the prefix `QUIPU_` (for instance
 `QUIPU_STORE`); a `.env` file in the working directory is read too.
 """
 
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,6 +44,37 @@ class Settings(BaseSettings):
     decline_cost: float = Field(30.0, gt=0, allow_inf_nan=False, description="cost of blocking one genuine transaction")
     fraud_loss: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="share of a missed fraud's amount that is lost"
+    )
+    mapping: Path | None = Field(None, description="mapping file that the scheduled refresh of the graph loads by")
+    schedule_start: date | None = Field(
+        None, description="first day that schedules cover; what was missed since is made up for. Without it nothing is"
+    )
+    refresh_schedule: str = Field("@daily", description="when the graph is refreshed: cron, or @hourly or @daily; UTC")
+    training_schedule: str = Field(
+        "0 0 * * 1", description="when a challenger is trained and compared: cron, at which a refresh ends too; UTC"
+    )
+    refresh_overlap_hours: int = Field(
+        72, ge=0, description="hours before its interval that a refresh reads again, for rows that came late"
+    )
+    refresh_late_hours: int = Field(
+        24, ge=1, description="how old the newest transaction may be at the end of a refresh's interval"
+    )
+    refresh_quarantine_limit: float = Field(
+        0.05, ge=0, le=1, description="share of a refresh's rows that may be quarantined before its checks fail"
+    )
+    challenge_weeks: int = Field(
+        4, ge=1, le=52, description="most recent weeks on which a challenger is compared with the champion"
+    )
+    schedule_retries: int = Field(30, ge=0, description="how often a scheduled task is tried again after an outage")
+    schedule_retry_seconds: int = Field(60, ge=1, description="seconds before each of these")
+    service_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="address of the scoring service, which scheduled training tells of a new model; by default it is "
+        "left to notice by itself",
+    )
+    service_key: SecretStr | None = Field(
+        None, description="API key with the scope admin for that; there is no default"
     )
     log_level: str = Field(
         "INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR"
