@@ -50,6 +50,7 @@ class Truth:
 
     Attributes:
         rings: members of each true ring of three or more; lives: of each ring by life; tied: of each tied one.
+        coming: of each ring of three or more, those who did something of late and commit fraud now or later.
         everyone: members of all rings, small ones too.
         typology: of each ring, whole, by life, or tied.
         linked: rings of which three members or more, and half or more, are tied to each other by devices.
@@ -58,6 +59,7 @@ class Truth:
     rings: dict[str, Users]
     lives: dict[str, Users]
     tied: dict[str, Users]
+    coming: dict[str, Users]
     everyone: dict[str, Users]
     typology: dict[str, str]
     linked: frozenset[str]
@@ -90,13 +92,15 @@ class Tally:
 @dataclass(slots=True)
 class Outcome:
     """What was measured of one world: whole rings, rings by life, tied ones, linked ones, tied ones as if found; found
-    rings half of whose users or more belong to one ring; and the share of ids kept."""
+    rings that match one whose fraud may be still to come, and those half of whose users or more belong to one ring; and
+    the share of ids kept."""
 
     whole: Tally = field(default_factory=Tally)
     lives: Tally = field(default_factory=Tally)
     tied: Tally = field(default_factory=Tally)
     linked: Tally = field(default_factory=Tally)
     reachable: Tally = field(default_factory=Tally)
+    early: list[bool] = field(default_factory=list)
     pure: list[bool] = field(default_factory=list)
     kept: float = 1.0
 
@@ -117,6 +121,11 @@ def run(work: Workspace) -> Section:
         median("recall, take-overs that are tied", (o.linked.share(_TAKEOVER) for o in outcomes), 0.9),
         median("recall, slow rings linked at two hops", (o.whole.share(_SLOW) for o in outcomes), 0.25),
         median("precision", (o.whole.precise() for o in outcomes), 0.85, "found rings that match a whole ring"),
+        median(
+            "precision, fraud to come included",
+            (_mean(o.early) for o in outcomes),
+            note="found rings that match a whole ring, by fraud up to then or later",
+        ),
         median("recall by life, all typologies", (o.lives.share() for o in outcomes)),
         median("recall by life, slow rings", (o.lives.share(_SLOW) for o in outcomes)),
         median("precision by life", (o.lives.precise() for o in outcomes), note="found rings that match a life's ring"),
@@ -224,10 +233,13 @@ def truth_at(rows: pd.DataFrame, at: int) -> Truth:
         for number, part in enumerate(ties(mine, by, busy)):
             tied[f"{name} {number}"] = part
             typology[f"{name} {number}"] = kind
-    large, apart, parts = (
-        {name: users for name, users in each.items() if len(users) >= _LEAST} for each in (rings, lives, tied)
+    there = set(seen["user_id"])
+    fraud = rows[rows["is_fraud"] & (rows["at"] >= since) & rows["user_id"].isin(there)]
+    coming = {str(ring): frozenset(users) for ring, users in fraud.groupby("ring_id")["user_id"]}
+    large, apart, parts, to_come = (
+        {name: users for name, users in each.items() if len(users) >= _LEAST} for each in (rings, lives, tied, coming)
     )
-    return Truth(large, apart, parts, rings, typology, frozenset(linked))
+    return Truth(large, apart, parts, to_come, rings, typology, frozenset(linked))
 
 
 def _lives(rows: pd.DataFrame, without: Iterable[str]) -> list[Users]:
@@ -262,6 +274,8 @@ def judge(outcome: Outcome, found: Sequence[Users], truth: Truth) -> None:
     outcome.reachable.add(truth.rings, tied, truth.typology)
     linked = {name: users for name, users in truth.rings.items() if name in truth.linked}
     outcome.linked.add(linked, found, truth.typology)
+    true = matches(truth.rings, found).keys() | matches(truth.coming, found).keys()
+    outcome.early += [number in true for number in range(len(found))]
     ring_of = {user: name for name, users in truth.everyone.items() for user in users}
     for users in found:
         each = Counter(ring_of[user] for user in users if user in ring_of)

@@ -1,39 +1,48 @@
 """The rings there are as of a moment."""
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.records import DAY
 from graph.rings.discovery import groups
 from graph.rings.evidence import Evidence
 from graph.rings.explanation import reasons_of, score_of
 from graph.rings.found import Dealings, Found, known_fraud, links_of, members_of
-from graph.rings.places import Meetings
+from graph.rings.pieces import Group, joined
 from graph.rings.risk import risk_of
 from graph.rings.settings import RingSettings
 from graph.rings.structure import structure_of
+
+_NARROW = 3
+"""Users that an entity in a mere chain has at most."""
 
 
 def find(evidence: Evidence, settings: RingSettings | None = None) -> list[Found]:
     """Rings in what was known as of `evidence.at`, the most suspicious first; the order of facts is all one."""
     chosen = settings or RingSettings()
     risk = risk_of(evidence)
-    met, found = groups(evidence, risk, chosen)
-    if not found:
-        return []
-    order = np.argsort(met.pair, kind="stable")
-    begins = np.searchsorted(met.pair[order], np.arange(len(met.place) + 1))
-    rings = [_described(evidence, risk, met, _incidences(order, begins, pairs)) for pairs in found]
-    return sorted(rings, key=lambda ring: (-ring.score, sorted(ring.users)))
+    lately = Group.each(*groups(evidence, risk, chosen))
+    longer = replace(chosen, lookback_days=max(chosen.lookback_days, chosen.linked_days))
+    before = Group.each(*groups(evidence, risk, longer))
+    recent = evidence.occurred_at >= evidence.at - chosen.lookback_days * DAY
+    active = frozenset(np.unique(evidence.ids[recent & (risk >= chosen.risky), 0]).tolist())
+    rings = [_described(evidence, risk, group) for group in joined(lately, before, active, chosen.members)]
+    kept = [ring for ring in rings if len(ring.users) >= chosen.chain or not _is_chain(ring)]
+    return sorted(kept, key=lambda ring: (-ring.score, sorted(ring.users)))
 
 
-def _incidences(order: NDArray[np.int64], begins: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions in `Meetings.row` of these pairs' transactions."""
-    return np.concatenate([order[begins[pair] : begins[pair + 1]] for pair in pairs.tolist()])
+def _is_chain(ring: Found) -> bool:
+    """Whether it hangs together by single links from one to the next, each entity between two or three users."""
+    widest = max(Counter(link.key for link in ring.links).values())
+    figures = ring.structure
+    return widest <= _NARROW and figures["entities"] > 1 and figures["bridges"] == figures["links"]
 
 
-def _described(evidence: Evidence, risk: NDArray[np.float64], met: Meetings, incidences: NDArray[np.int64]) -> Found:
-    pairs = met.pair[incidences]
-    dealings = Dealings.of(evidence, met.row[incidences], met.user[pairs], met.entity[met.place[pairs]])
+def _described(evidence: Evidence, risk: NDArray[np.float64], group: Group) -> Found:
+    dealings = Dealings.of(evidence, group.rows, group.users, group.ends)
     structure, holder = structure_of(evidence, dealings)
     when = evidence.occurred_at[dealings.rows]
     return Found(

@@ -10,6 +10,11 @@ class RingSettings:
     Attributes:
         members: users that a ring has at least.
         lookback_days: only transactions of so many days before the refresh count.
+        linked_days: days before the refresh whose links bring together what fell into pieces since. A ring that was
+            blocked and came back may share only its oldest devices with what it was.
+        chain: users that a ring has at least where single links hold it together, one after the other, and no entity
+            has more than three users. Smaller chains are mostly pieces of something larger that can't be seen yet:
+            leaving them out costs little recall and gains precision.
         risky: risk from which on a transaction marks a time at which a hub is worth looking at.
         hub_users: users from which on an entity is a hub, unless at least `mostly` of them did something risky. A hub
             counts only within spells of risky transactions, and only for those whom nothing closer links to others
@@ -29,6 +34,8 @@ class RingSettings:
 
     members: int = 3
     lookback_days: int = 45
+    linked_days: int = 60
+    chain: int = 5
     risky: float = 0.2
     hub_users: int = 10
     mostly: float = 0.4

@@ -89,6 +89,17 @@ def test_lives_that_share_nothing_are_rings_of_their_own() -> None:
     assert (outcome.lives.share("device_ring"), outcome.lives.precise()) == (0.5, 1)
 
 
+def test_a_ring_found_before_its_fraud_is_told_apart() -> None:
+    modest = [(f"u{i}", 10.0, "d", None, "synthetic_identity", None) for i in range(4)]
+    harvest = [(f"u{i}", -5.0, "d", None, "synthetic_identity", "a") for i in range(4)]
+    truth = truth_at(_rows(*modest, *harvest), AT)
+    assert truth.rings == {}
+    outcome = Outcome()
+    judge(outcome, [frozenset(f"u{i}" for i in range(4))], truth)
+    assert outcome.whole.precise() == 0
+    assert outcome.early == [True]
+
+
 def test_ids_are_followed_from_refresh_to_refresh(tmp_path: Path) -> None:
     rows = [*gang("thief", 4, day=3, device="d1"), *(Tx(f"thief{i}", 8, "d1", p=0.8) for i in range(2))]
     assert ids_kept(evidence_of(tmp_path / f"{day}.db", rows, day) for day in (5, 6, 9)) == 1

@@ -148,5 +148,5 @@ def test_two_rings_that_begin_to_share_a_device_merge_and_later_split(world: Wor
     together = identify(find_rings(world(rows, 50)), rings, at(50))
     assert [ring.ring_id for ring in together.rings] == [ids[6]]
     rings = _after(together, rings)
-    again = identify(find_rings(world(rows, 95)), rings, at(95))
+    again = identify(find_rings(world(rows, 105)), rings, at(105))
     assert {ring.ring_id: len(ring.members) for ring in again.rings} == {ids[6]: 6, ids[5]: 5}
