@@ -37,6 +37,13 @@ def publish_stopped(var: Path, mapping: str) -> None:
         registry=registry,
     )
     stopped.labels(mapping).inc()
+    at = Gauge(
+        "quipu_ingest_stopped_timestamp_seconds",
+        "When a load was last stopped since too many rows could not be used.",
+        ["mapping"],
+        registry=registry,
+    )
+    at.labels(mapping).set_to_current_time()
     publish(var, f"{_job(mapping)} stopped", registry)
 
 
