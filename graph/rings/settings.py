@@ -34,7 +34,7 @@ class RingSettings:
 
     members: int = 3
     lookback_days: int = 45
-    linked_days: int = 60
+    linked_days: int = 90
     chain: int = 5
     risky: float = 0.2
     hub_users: int = 10

@@ -137,8 +137,8 @@ def test_the_order_of_rings_is_all_one(before: list[set[str]], now: list[set[str
 
 def test_two_rings_that_begin_to_share_a_device_merge_and_later_split(world: World) -> None:
     rows = [
-        *(tx for day in (2, 40, 80) for tx in gang("a", 5, day=day, device=f"a{day}")),
-        *(tx for day in (2, 40, 80) for tx in gang("b", 4, day=day, device=f"b{day}")),
+        *(tx for day in (2, 40, 110) for tx in gang("a", 5, day=day, device=f"a{day}")),
+        *(tx for day in (2, 40, 110) for tx in gang("b", 4, day=day, device=f"b{day}")),
         *(Tx(f"{name}{i}", 42 + i / 10, "both", p=0.9) for name in "ab" for i in range(3)),
     ]
     apart = identify(find_rings(world(rows, 10)), [], at(10))
@@ -148,5 +148,5 @@ def test_two_rings_that_begin_to_share_a_device_merge_and_later_split(world: Wor
     together = identify(find_rings(world(rows, 50)), rings, at(50))
     assert [ring.ring_id for ring in together.rings] == [ids[6]]
     rings = _after(together, rings)
-    again = identify(find_rings(world(rows, 105)), rings, at(105))
+    again = identify(find_rings(world(rows, 140)), rings, at(140))
     assert {ring.ring_id: len(ring.members) for ring in again.rings} == {ids[6]: 6, ids[5]: 5}

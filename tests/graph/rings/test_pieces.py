@@ -17,7 +17,7 @@ def test_an_old_device_brings_the_pieces_of_a_ring_together(world: World) -> Non
 
 
 def test_a_link_of_long_ago_brings_nothing_together(world: World) -> None:
-    found = find(world(_came_back(20), 100))
+    found = find(world(_came_back(5), 100))
     assert sorted(sorted(ring.users) for ring in found) == [[f"{name}{i}" for i in range(4)] for name in "ab"]
 
 
