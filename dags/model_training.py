@@ -4,8 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, Metadata, PokeReturnValue, chain, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import AssetOrTimeSchedule, Metadata, chain, dag, get_current_context, task
 from quipu_schedule import (
     CONFIGURED,
     MODEL,
@@ -36,17 +35,15 @@ FIRST, CATCHUP = start()
     tags=["quipu"],
 )
 def model_training() -> None:
-    @task.sensor(mode="reschedule", poke_interval=CONFIGURED.schedule_retry_seconds, timeout=86_400)
-    def graph_ready() -> PokeReturnValue:
-        """Waits until the graph is refreshed up to the window's end; skips where a later run will do more."""
-        from graph.refresh_checks import Readiness, readiness, refreshed_until
+    @task.short_circuit
+    def graph_ready() -> bool:
+        """Is tried again until the graph is refreshed so far; stops here where a later run does more."""
+        from graph.refresh_checks import is_due, refreshed_until
 
         context = get_current_context()
         since, until = window(context)
-        ready = readiness(refreshed_until(CONFIGURED.var), until, until - since)
-        if ready is Readiness.SUPERSEDED and context["dag_run"].run_type == "scheduled":
-            raise AirflowSkipException("the graph is a whole period ahead: a later run does more")
-        return PokeReturnValue(is_done=ready is not Readiness.BEHIND)
+        worth_it = is_due(refreshed_until(CONFIGURED.var), until, until - since)
+        return worth_it or context["dag_run"].run_type != "scheduled"
 
     @task
     def compare() -> dict[str, Any]:

@@ -46,6 +46,12 @@ class ServiceUnavailable(QuipuError):
     retryable = True
 
 
+class NotYet(QuipuError):
+    """What a job builds on is still being made."""
+
+    retryable = True
+
+
 class QualityError(QuipuError):
     """What a job made does not pass its checks, so nothing may be built on it."""
 

@@ -5,13 +5,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from graph.errors import QualityError, StoreError
+from graph.errors import NotYet, QualityError, StoreError
 from graph.invariants import Checked, check
 from graph.progress import Progress
+from graph.ring_json import iso
 from graph.store import Store
 
 _MARK = "graph-refreshed.json"
@@ -126,21 +126,18 @@ def refreshed_until(var: Path) -> int | None:
         ) from error
 
 
-class Readiness(StrEnum):
-    """Whether a job as of a moment can be done."""
+def is_due(refreshed: int | None, until: int, period: int) -> bool:
+    """Whether a job as of `until` that is done every `period` is worth doing on a graph refreshed up to `refreshed`.
 
-    READY = "ready"
-    BEHIND = "behind"
-    """The graph has not been refreshed up to the moment yet."""
-    SUPERSEDED = "superseded"
-    """The graph is a whole period ahead, so that a later run of the same job does more."""
+    It is not where the graph is a whole period ahead: a later run of the job does more. All in microseconds (UTC).
 
-
-def readiness(refreshed: int | None, until: int, period: int) -> Readiness:
-    """Whether a job as of `until` that is done every `period` can be done on a graph refreshed up to `refreshed`.
-
-    All in microseconds (UTC).
+    Raises:
+        NotYet: the graph has not been refreshed up to `until`.
     """
     if refreshed is None or refreshed < until:
-        return Readiness.BEHIND
-    return Readiness.SUPERSEDED if refreshed >= until + period else Readiness.READY
+        so_far = "not been refreshed yet" if refreshed is None else f"been refreshed up to {iso(refreshed)}"
+        raise NotYet(
+            f"the graph has {so_far}, and {iso(until)} is needed",
+            hint="see whether the runs of graph_refresh go well",
+        )
+    return refreshed < until + period
