@@ -15,7 +15,8 @@ def export_import(
 ) -> None:
     """Write the files of a first load into an empty Neo4j, and print how to run it.
 
-    Transactions, labels, entities, their attributes and decisions; rings follow with quipu graph copy --only rings.
+    Transactions, labels, entities, their attributes and embeddings, and decisions; rings follow with quipu graph copy
+    --only rings.
 
     Example: quipu graph export-import var/import --store sqlite:///var/quipu.db
     """

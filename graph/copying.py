@@ -22,7 +22,7 @@ from graph.records import (
     transaction_columns,
 )
 from graph.ring_copying import copy_rings
-from graph.store import Outcome, RingStore, Store, TransactionChanges, WholeStore, whole
+from graph.store import EmbeddingStore, Outcome, RingStore, Store, TransactionChanges, WholeStore, whole
 
 BATCH = 10_000
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -33,8 +33,6 @@ def copy(
 ) -> dict[str, dict[str, int]]:
     """Copies a store into another one, which may hold something already.
 
-    Embeddings are not copied: the next refresh makes them anew.
-
     Args:
         source: read as of the moment of this call.
         target: written to.
@@ -43,7 +41,8 @@ def copy(
 
     Returns:
         Of `transactions`, `labels`, `decisions`: how many were `loaded`, `duplicates` and `conflicts` (the
-        target's stay). Of `attributes`: `entities`. Of `rings`: refreshes and verdicts `loaded`.
+        target's stay). Of `attributes`: `entities`. Of `embeddings`: those `loaded`, none where the target has these or
+        later ones. Of `rings`: refreshes and verdicts `loaded`.
 
     Raises:
         StoreError: the source cannot be read as a whole, or one of the two fails.
@@ -59,6 +58,8 @@ def copy(
         done["attributes"] = {"entities": _copy_attributes(everything, target, schema, progress)}
     if only in (None, Part.DECISIONS):
         done["decisions"] = _copy_decisions(everything, target, progress)
+    if only in (None, Part.EMBEDDINGS) and isinstance(source, EmbeddingStore) and isinstance(target, EmbeddingStore):
+        done["embeddings"] = {"loaded": _copy_embeddings(source, target, progress)}
     if only in (None, Part.RINGS) and isinstance(source, RingStore) and isinstance(target, RingStore):
         done["rings"] = copy_rings(source, target, progress)
     return done
@@ -72,8 +73,11 @@ def differences(source: Store, target: Store) -> dict[str, tuple[int, int]]:
 
 
 def counts(store: Store) -> dict[str, int]:
-    """All that can be counted in a store: its status, labels of known transactions, and rings."""
+    """All that can be counted in a store: its status, labels of known transactions, embeddings, and rings."""
     found = {**store.status(), "labels of known transactions": sum(len(part.seq) for part in store.label_changes())}
+    if isinstance(store, EmbeddingStore):
+        there = store.embeddings()
+        found["embeddings"] = sum(there.counts.values()) if there else 0
     if isinstance(store, RingStore):
         rings = store.rings(limit=None)
         found["rings"] = len(rings)
@@ -175,6 +179,18 @@ def _copy_decisions(source: WholeStore, target: Store, progress: Progress) -> di
             tally.add(target.write_decisions(rows))
             advance(len(rows))
     return tally.counts
+
+
+def _copy_embeddings(source: EmbeddingStore, target: EmbeddingStore, progress: Progress) -> int:
+    """Replaces the target's embeddings where the source's are later, or more of the same; returns how many."""
+    mine, there = source.embeddings(), target.embeddings()
+    if mine is None or (there is not None and (there.at > mine.at or there == mine)):
+        return 0
+    with progress.stage("copying embeddings") as advance:
+        refresh = source.every_embedding()
+        written = 0 if refresh is None else sum(target.write_embeddings(refresh).values())
+        advance(written)
+    return written
 
 
 class _Tally:

@@ -134,6 +134,34 @@ def stored(tx: neo4j.ManagedTransaction) -> StoredEmbeddings | None:
     return None if at is None else StoredEmbeddings(at, model, dimension, dict(zip(types, counts, strict=True)))
 
 
+def every(tx: neo4j.ManagedTransaction, types: tuple[EntityType, ...]) -> EmbeddingRefresh | None:
+    """All of the latest refresh that are there; None where there are none."""
+    there = stored(tx)
+    if there is None:
+        return None
+    seconds, nanoseconds = split(np.array([there.at], np.int64))
+    found = []
+    for kind in types:
+        rows = tx.run(
+            f"MATCH (n:{quoted(kind.label)}) WHERE n.embedding IS NOT NULL AND n.embedding_model = $model"
+            " AND n.embedded_at = datetime.fromEpoch($seconds, $nanoseconds)"
+            " RETURN coalesce(n.long_id, n.id), n.embedding ORDER BY n.number",
+            model=there.model, seconds=seconds[0], nanoseconds=nanoseconds[0],
+        ).values()  # fmt: skip
+        if rows:
+            keys, vectors = zip(*rows, strict=True)
+            found.append(TypeEmbeddings(kind.name, list(keys), np.array(vectors, np.float32)))
+    return EmbeddingRefresh(there.at, there.model, tuple(found)) if found else None
+
+
+def index_imported(database: Database, types: tuple[EntityType, ...]) -> None:
+    """Makes the vector indexes of embeddings that came by the import tool, which makes none."""
+    there = database.read(stored)
+    for kind in types:
+        if there is not None and there.counts.get(kind.name):
+            _make_index(database, kind, there.dimension)
+
+
 def similar(tx: neo4j.ManagedTransaction, kind: EntityType, key: str, limit: int) -> list[Alike] | None:
     """The entities most like this one, the most alike first; None where it has no embedding."""
     has = tx.run(

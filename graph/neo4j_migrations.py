@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from graph.errors import StoreError
 from graph.migrations import Migration
 from graph.neo4j_database import Database
+from graph.neo4j_embeddings import index_imported
 from graph.neo4j_names import (
     CATEGORY,
     DECISION,
@@ -132,6 +133,7 @@ def migrate(database: Database, migrations: Sequence[Migration] = MIGRATIONS) ->
         )  # fmt: skip
     database.run(CREATE)
     if imported:
+        index_imported(database, types)
         database.run(f"MATCH (s:{STORE} {{name: 'store'}}) REMOVE s.imported")
 
 

@@ -230,6 +230,10 @@ class Neo4jStore:
     def embeddings(self) -> StoredEmbeddings | None:
         return self._database.read(neo4j_embeddings.stored)
 
+    def every_embedding(self) -> EmbeddingRefresh | None:
+        types = self._now()[1].types
+        return self._database.read(lambda tx: neo4j_embeddings.every(tx, types))
+
     def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
         kind = self._now()[1].type(entity)
         if kind is None:

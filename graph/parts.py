@@ -9,5 +9,6 @@ class Part(StrEnum):
     FACTS = "facts"
     """The schema, transactions, labels (also those that wait for their transaction) and attributes."""
     DECISIONS = "decisions"
+    EMBEDDINGS = "embeddings"
     RINGS = "rings"
     """Rings with their refreshes, events, members and verdicts."""

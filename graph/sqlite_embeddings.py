@@ -9,7 +9,7 @@ import sqlite3
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings
+from graph.embedding_records import Alike, EmbeddingRefresh, StoredEmbeddings, TypeEmbeddings
 from graph.layout import Layout
 from graph.sqlite_database import select_in
 from graph.sqlite_reads import find_entity
@@ -55,6 +55,23 @@ def stored(connection: sqlite3.Connection, layout: Layout) -> StoredEmbeddings |
     names = {name: sizes.get(layout.entity_kind(name), 0) for name in layout.schema.entities}
     at, model, dimension = row
     return StoredEmbeddings(at, model, dimension, {name: count for name, count in names.items() if count})
+
+
+def every(connection: sqlite3.Connection, layout: Layout) -> EmbeddingRefresh | None:
+    """All that are there; None where there are none."""
+    there = stored(connection, layout)
+    if there is None or not there.counts:
+        return None
+    types = []
+    for name in there.counts:
+        kind = layout.entity_kind(name)
+        rows = connection.execute("SELECT entities, vectors FROM embeddings WHERE kind = ? ORDER BY first", (kind,))
+        entities, vectors = zip(*rows, strict=True)
+        ids = np.frombuffer(b"".join(entities), np.int32)
+        keys = dict(select_in(connection, "SELECT id, key FROM entities WHERE id IN ({})", ids.tolist()))
+        matrix = np.frombuffer(b"".join(vectors), np.float32).reshape(len(ids), there.dimension)
+        types.append(TypeEmbeddings(name, [keys[number] for number in ids.tolist()], matrix))
+    return EmbeddingRefresh(there.at, there.model, tuple(types))
 
 
 def similar(connection: sqlite3.Connection, layout: Layout, entity: str, key: str, limit: int) -> list[Alike] | None:

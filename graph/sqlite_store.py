@@ -207,6 +207,10 @@ class SqliteStore:
         with self._database.reading() as connection:
             return sqlite_embeddings.stored(connection, self._layouts.read(connection))
 
+    def every_embedding(self) -> EmbeddingRefresh | None:
+        with self._database.reading() as connection:
+            return sqlite_embeddings.every(connection, self._layouts.read(connection))
+
     def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
         with self._database.reading() as connection:
             return sqlite_embeddings.similar(connection, self._layouts.read(connection), entity, key, max(limit, 0))

@@ -292,6 +292,9 @@ class EmbeddingStore(Protocol):
     def embeddings(self) -> StoredEmbeddings | None:
         """What is there of embeddings; None before the first refresh."""
 
+    def every_embedding(self) -> EmbeddingRefresh | None:
+        """All embeddings that are there, as a refresh that can be written elsewhere; None where there are none."""
+
     def similar(self, entity: str, key: str, *, limit: int = 10) -> list[Alike] | None:
         """The entities of the same type whose embeddings are closest, closest first; None where it has none itself."""
 

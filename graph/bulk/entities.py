@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graph.attributes import as_text
+from graph.bulk.embeddings import FIELDS, Embedded
 from graph.bulk.files import ImportFiles
 from graph.bulk.texts import ids, moments
 from graph.bulk.transactions import Facts
@@ -15,6 +16,7 @@ from graph.neo4j_attributes import plain
 from graph.neo4j_hubs import HUB
 from graph.neo4j_names import CATEGORY, HUB_TRANSACTION
 from graph.neo4j_state import Columns
+from graph.records import EntityType
 from graph.store import Store, WholeStore
 from graph.sums import Sums
 
@@ -34,6 +36,7 @@ def write_entities(
     facts: Facts,
     kinds: NDArray[np.int16],
     keys: pa.ChunkedArray,
+    embedded: Embedded,
 ) -> int:
     """Writes the entities of all types, those with the same attributes into one file; returns how many."""
     written = 0
@@ -49,10 +52,11 @@ def write_entities(
         for signature, group in attributed.items():
             mine = np.array(sorted(group), dtype=np.int64)
             with_attributes[mine] = True
-            _write_group(files, kind.label, keys, mine, sums, dict(signature), [group[int(n)] for n in mine])
-        bare = numbers[~with_attributes[numbers]]
-        if bare.size:
-            _write_group(files, kind.label, keys, bare, sums, {}, None)
+            for part in _by_embedding(embedded, mine):
+                values = [group[int(n)] for n in part]
+                _write_group(files, kind, keys, part, sums, dict(signature), values, embedded)
+        for part in _by_embedding(embedded, numbers[~with_attributes[numbers]]):
+            _write_group(files, kind, keys, part, sums, {}, None, embedded)
         written += len(numbers)
     return written
 
@@ -111,20 +115,30 @@ def _attributes(store: Store, source: WholeStore, entity: str) -> Attributed:
     return found
 
 
+def _by_embedding(embedded: Embedded, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Those with an embedding and those without, where there are any."""
+    there = embedded.there(numbers)
+    return [part for part in (numbers[there], numbers[~there]) if part.size]
+
+
 def _write_group(
     files: ImportFiles,
-    label: str,
+    kind: EntityType,
     keys: pa.ChunkedArray,
     numbers: NDArray[np.int64],
     sums: Sums,
     attributes: dict[str, str],
     values: list[tuple[str, dict[str, Any]]] | None,
+    embedded: Embedded,
 ) -> None:
-    """Writes entities with the same attributes (name and type each)."""
+    """Writes entities with the same attributes (name and type each), all with an embedding or all without."""
+    vectors = bool(embedded.there(numbers[:1]).any())
     fields = {":ID(entity)": "", "id": "string", "long_id": "string", "number": "long", **_SUMS, "hub": "boolean"}
     if values is not None:
         fields |= {"attributes": "string", **attributes}
-    file = files.nodes(label, fields)
+    if vectors:
+        fields |= FIELDS
+    file = files.nodes(kind.label, fields)
     for at in range(0, len(numbers), _CHUNK):
         mine = numbers[at : at + _CHUNK]
         number = pa.array(mine)
@@ -140,6 +154,8 @@ def _write_group(
             some = values[at : at + _CHUNK]
             row.append(pa.array([text for text, _ in some]))
             row += [pa.array([shown[name] for _, shown in some]) for name in attributes]
+        if vectors:
+            row += embedded.properties(kind.name, mine)
         file.write(row)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from graph.bulk.embeddings import Embedded
 from graph.bulk.entities import write_categories, write_entities, write_hubs, write_pairs
 from graph.bulk.files import ImportFiles
 from graph.bulk.judgements import write_decisions, write_labels
@@ -34,9 +35,9 @@ def columns_of(schema: GraphSchema) -> Columns:
 
 
 def export(store: Store, folder: Path, progress: Progress | None = None, *, until: int | None = None) -> dict[str, Any]:
-    """Writes the transactions, labels, entities, attributes and decisions of a store.
+    """Writes the transactions, labels, entities, attributes, embeddings and decisions of a store.
 
-    What is written to the store meanwhile is left out. Rings and embeddings are not written: `copy` brings them.
+    What is written to the store meanwhile is left out. Rings are not written: `copy` brings them.
 
     Args:
         store: any store that can be read as a whole.
@@ -45,7 +46,8 @@ def export(store: Store, folder: Path, progress: Progress | None = None, *, unti
         until: number of the last transaction to be written; all that are there by default.
 
     Returns:
-        Counts: `transactions`, `labels`, `decisions`, `entities`, `nodes`, `relationships`, `bytes` and `seconds`.
+        Counts: `transactions`, `labels`, `decisions`, `entities`, `embeddings`, `nodes`, `relationships`, `bytes` and
+        `seconds`.
 
     Raises:
         InputError: the folder is not empty, or a name or time cannot stand in such files.
@@ -68,7 +70,8 @@ def export(store: Store, folder: Path, progress: Progress | None = None, *, unti
         keys = pa.chunked_array([pa.array(part.keys, pa.string()) for part in parts], pa.string())
         facts = write_transactions(store, columns, files, end, verdicts, bands, keys, progress)
         with progress.stage("sums and entities"):
-            entities = write_entities(store, source, columns, files, facts, kinds, keys)
+            embedded = Embedded.read(store, columns, len(kinds))
+            entities = write_entities(store, source, columns, files, facts, kinds, keys, embedded)
             write_categories(columns, files, kinds, keys)
             write_pairs(columns, files, facts)
             write_hubs(columns, files, facts)
@@ -77,6 +80,7 @@ def export(store: Store, folder: Path, progress: Progress | None = None, *, unti
             "entities:long": len(kinds), "waiting_labels:long": waiting, "label_tickets:long": waiting,
             "waiting_decisions:long": waiting_decisions,
         }  # fmt: skip
+        row |= embedded.told()
         fields = dict(name.split(":") for name in row)
         node = files.nodes(STORE, {"name": "string", **fields, "imported": "boolean"})
         node.write([pa.array([value]) for value in ("store", *row.values(), True)])
@@ -86,6 +90,7 @@ def export(store: Store, folder: Path, progress: Progress | None = None, *, unti
         "labels": labels + waiting,
         "decisions": decisions,
         "entities": entities,
+        "embeddings": embedded.count,
         "nodes": sum(count for name, count in counts.items() if name.endswith("nodes")),
         "relationships": sum(count for name, count in counts.items() if name.endswith("links")),
         "bytes": sum(path.stat().st_size for path in folder.iterdir()),

@@ -15,11 +15,13 @@ from deploy.local import neo4j_server
 from graph import neo4j_sums
 from graph.bulk import entities
 from graph.bulk.export import export
+from graph.embedding_records import EmbeddingRefresh, TypeEmbeddings
 from graph.errors import InputError
 from graph.neo4j_url import Address
 from graph.records import Decision, GraphSchema
-from graph.store import Store, open_store
+from graph.store import Store, embeddings_of, open_store
 from tests.graph.conftest import sqlite_url
+from tests.graph.test_embedding_store import unit
 from tests.graph.test_store_contract import START, decision, facts, label, labels, row, table
 from tests.neo4j import Neo4j, short_lived
 
@@ -63,6 +65,9 @@ def fill(store: Store) -> None:
     )  # fmt: skip
     store.upsert_attributes("user", pa.table({"key": ["u2"], "score": ["many"], "list": [[1, 2]]}))
     store.upsert_attributes("device", pa.table({"key": ["bare"]}))
+    users = TypeEmbeddings("user", ["u2", LONG, "alone", "nobody"], unit(4, 6))
+    devices = TypeEmbeddings("device", ["hub", "bare"], unit(2, 6, seed=5))
+    embeddings_of(store).write_embeddings(EmbeddingRefresh(START, "model-1", (users, devices)))
 
 
 def more(store: Store) -> None:
@@ -150,13 +155,20 @@ def test_imported_is_as_loaded(imported_url: str, neo4j_database: Neo4j) -> None
     more(imported)
     assert everything(imported) == everything(loaded)
     assert nodes(imported_url) == nodes(loaded_url)
+    alike = [embeddings_of(store).similar("user", LONG) for store in (loaded, imported)]
+    assert alike[0] == alike[1]
+    assert alike[0]
     for store in (loaded, imported):
         store.close()
     structure = "SHOW CONSTRAINTS YIELD name RETURN collect(name) AS names"
     address = Address.of(imported_url)
     with neo4j.GraphDatabase.driver(address.server, auth=(address.user, address.password)) as driver:
         names = set(driver.execute_query(structure).records[0]["names"])
+        vectors = driver.execute_query("SHOW VECTOR INDEXES YIELD name RETURN collect(name) AS names").records[0][
+            "names"
+        ]
     assert names >= {"quipu_Transaction_id", "quipu_Device_id", "quipu_LoyaltyId_number", "quipu_IP_id"}
+    assert set(vectors) == {"quipu_user_embedding", "quipu_device_embedding"}
 
 
 def test_only_an_empty_folder_is_written_to(tmp_path: Path) -> None:

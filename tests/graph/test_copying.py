@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from graph.copying import copy, differences
+from graph.embedding_records import EmbeddingRefresh, TypeEmbeddings
 from graph.errors import StoreUnavailable
 from graph.parts import Part
 from graph.ring_records import Refresh, RingEvent, RingEventKind, RingStatus, Verdict
-from graph.store import Store, open_store, rings_of
+from graph.store import Store, embeddings_of, open_store, rings_of
 from tests.graph.conftest import sqlite_url
 from tests.graph.ring_world import fill as fill_ring_world
 from tests.graph.ring_world import keep_ring
 from tests.graph.test_bulk_import import FIRST, fill, more
-from tests.graph.test_store_contract import facts
+from tests.graph.test_embedding_store import unit
+from tests.graph.test_store_contract import START, facts
 from tests.neo4j import Neo4j
 
 
@@ -39,12 +41,23 @@ def content(store: Store) -> dict[str, Any]:
             for entity in store.schema().entities
         },
         "schema": store.schema(),
+        "embeddings": vectors(store),
         "rings": sorted(rings.rings(limit=None), key=lambda ring: ring.ring_id),
         "events": {ring.ring_id: rings.ring_events(ring.ring_id) for ring in rings.rings(limit=None)},
         "members": sorted(m[1:] for m in rings.memberships()),
         "marks": [m[1:] for m in rings.ring_marks()],
         "refreshed": (rings.refreshed_at(), rings.ring_watermark()),
     }
+
+
+def vectors(store: Store) -> Any:
+    """Moment, model, and the vector of each entity by type and key."""
+    refresh = embeddings_of(store).every_embedding()
+    if refresh is None:
+        return None
+    assert embeddings_of(store).embeddings() is not None
+    found = {t.entity: dict(zip(t.keys, t.vectors.tolist(), strict=True)) for t in refresh.types}
+    return refresh.at, refresh.model, found
 
 
 def fill_rings(store: Store) -> None:
@@ -144,6 +157,20 @@ def test_a_copy_that_was_cut_off_is_completed(tmp_path: Path, filled: Callable[[
             target.close()
     assert 4 <= writes < 99
     source.close()
+
+
+def test_embeddings_are_replaced_by_later_ones_only(tmp_path: Path) -> None:
+    source, target = open_store(sqlite_url(tmp_path)), open_store(sqlite_url(tmp_path))
+    fill(source)
+    copy(source, target)
+    later = EmbeddingRefresh(START + 1, "model-2", (TypeEmbeddings("user", ["u1"], unit(1, 3)),))
+    embeddings_of(target).write_embeddings(later)
+    assert copy(source, target)["embeddings"] == {"loaded": 0}
+    assert vectors(target) == (START + 1, "model-2", {"user": {"u1": unit(1, 3)[0].tolist()}})
+    assert copy(target, source, only=Part.EMBEDDINGS) == {"embeddings": {"loaded": 1}}
+    assert vectors(source) == vectors(target)
+    source.close()
+    target.close()
 
 
 def test_only_one_part(tmp_path: Path) -> None:

@@ -68,6 +68,21 @@ def test_before_the_first_refresh(filled: Store) -> None:
     kept = embeddings_of(filled)
     assert kept.embeddings() is None
     assert kept.similar("user", "u1") is None
+    assert kept.every_embedding() is None
+
+
+def test_all_are_read_as_they_were_written(filled: Store) -> None:
+    kept, given = embeddings_of(filled), refresh()
+    kept.write_embeddings(refresh(seed=3, at=AT - 5))
+    kept.write_embeddings(given)
+    found = kept.every_embedding()
+    assert found is not None
+    assert (found.at, found.model) == (given.at, given.model)
+    for there, wanted in zip(found.types, given.types, strict=True):
+        assert there.entity == wanted.entity
+        row = {key: number for number, key in enumerate(wanted.keys)}
+        assert (there.vectors == wanted.vectors[[row[key] for key in there.keys]]).all()
+        assert len(there.keys) == len(wanted.keys)
 
 
 def test_the_closest_come_first_with_their_cosine(filled: Store) -> None:
