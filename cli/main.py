@@ -32,6 +32,7 @@ COMMANDS = {
     "ablate": "measure what each part of the model is worth, beside standard models",
     "monitor": "tell drift, quality as labels came, and ages",
     "score": "score a file by the same path as the service",
+    "export": "write decisions, rings and daily sums for reports",
     "serve": "start the scoring service",
     "models": "list, promote, roll back and challenge bundles",
     "keys": "create, list and revoke API keys",

@@ -1,6 +1,6 @@
 """Monitoring: whether what is scored, and how it turns out, is still what the model in use was made for.
 
-Everything is as known at one moment, so that a run for a past interval says today what it said then.
+Labels count as known at one moment, so that a run for a past interval says today what it said then.
 """
 
 from collections.abc import Sequence
@@ -59,12 +59,12 @@ def monitor(
     """
     watcher = progress or Silent()
     bundle = open_bundle(current_bundle(models))
-    history = read_history(store, until=until, progress=watcher)
+    history = read_history(store, progress=watcher)
     if not len(history):
         raise NotEnoughData("there are no transactions to look at", hint="load some first: quipu ingest MAPPING")
     end = int(history.occurred_at.max()) + 1 if until is None else until
-    at = max(end, int(history.arrived_at[-1]) + 1, int(history.label_known_at.max(initial=0)) + 1)
-    at = at if until is None else until
+    # When rows arrived does not count: a platform's history may have been sent long after it occurred.
+    at = max(end, int(history.label_known_at.max(initial=0)) + 1) if until is None else until
     if since is not None and since >= end:
         raise InputError("the period to look at is empty", hint="choose --since before --until")
     start = min(end - _SHORTEST, end if since is None else since)
