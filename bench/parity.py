@@ -5,7 +5,7 @@ Offline is what training and the backtest compute: one replay of the whole histo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -151,16 +151,21 @@ class Client:
         return answer
 
 
-def compare(url: str, key: str, store: Store, bundle: Path, last: int) -> Parity:
+def compare(
+    url: str, key: str, store: Store, bundle: Path, last: int, *, meanwhile: Callable[[int], None] = lambda _: None
+) -> Parity:
     """Replays the last `last` transactions of `store` through a service that has been given all before them.
 
     The service must have neither these transactions nor the labels that became known after they began.
+
+    Args:
+        meanwhile: is told each transaction's row in the history, before it is sent.
     """
     history = read_history(store)
     first = len(history) - last
     features, probability, names = _offline(history, bundle, first)
     with closing(Client(url, key)) as client:
-        return _compare(client, store, history, first, features, probability, names)
+        return _compare(client, store, history, first, features, probability, names, meanwhile)
 
 
 def _compare(
@@ -171,6 +176,7 @@ def _compare(
     features: NDArray[np.float32],
     probability: NDArray[np.float64],
     names: tuple[str, ...],
+    meanwhile: Callable[[int], None],
 ) -> Parity:
     ids = _transaction_ids(store, history)
     keys = [key for chunk in store.entity_keys() for key in chunk.keys]
@@ -180,6 +186,7 @@ def _compare(
     wrong: set[str] = set()
     worst = 0.0
     for row in range(first, len(history)):
+        meanwhile(row)
         batch = []
         while due < len(history.label_row) and history.label_known_at[due] < history.arrived_at[row]:
             batch.append(_label(history, ids, due))
