@@ -30,7 +30,7 @@ from tests.deploy.conftest import program
 from tests.deploy.files import ALERTMANAGER, PROMETHEUS, alerts, panel_queries, recorded
 from tests.deploy.told import series
 
-SCORED_DAYS = 21
+SCORED_DAYS = 14
 PATIENCE = 90.0
 
 DAMAGED = """name: damaged
@@ -65,7 +65,7 @@ def done(ran: "subprocess.CompletedProcess[str]") -> None:
 
 @pytest.fixture(scope="module")
 def world(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A service of two workers that has scored three weeks, with the jobs run that belong to it."""
+    """A service of two workers that has scored two weeks, with the jobs run that belong to it."""
     folder = tmp_path_factory.mktemp("watched")
     whole = open_store(f"sqlite:///{small_world}/store.db")
     history = read_history(whole)

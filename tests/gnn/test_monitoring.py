@@ -142,6 +142,8 @@ def report_of(world: Path, store: Store) -> MonitorReport:
 def test_lost_recall_speaks_for_a_new_training(world: Path, store: Store) -> None:
     report = report_of(world, store)
     assert report.champion is not None
+    assert report.promised is not None
+    report = dataclasses.replace(report, promised={**report.promised, "recall": 0.8})
     missed = dataclasses.replace(report.champion, frauds=100, caught=20)
     assert any("it finds 20% of the frauds" in why for why in dataclasses.replace(report, champion=missed).why)
     few = dataclasses.replace(report.champion, frauds=3, caught=0)
