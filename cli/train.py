@@ -61,7 +61,12 @@ def train(
             f"{figures['frauds']:,} frauds"
         )
         shown = ", ".join(f"{name} {value:.3f}" for name, value in precision.items() if value is not None)
-        out.print(f"validation    average precision on the latest {figures['validation']['rows']:,}: {shown}")
+        if shown:
+            out.print(f"validation    average precision on the latest {figures['validation']['rows']:,}: {shown}")
+        else:
+            out.print(
+                "no labels     ranks by shared devices and the like, and by what is unusual; the level is assumed"
+            )
         out.print(f"took          {summary['seconds']:.0f} s, at most {summary['peak_memory_mib']:,} MiB of memory")
         out.print("in use now; next: quipu serve")
 

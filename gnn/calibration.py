@@ -154,8 +154,8 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _matching_level(x: NDArray[np.float64], counts: NDArray[np.float64], share: float) -> float:
-    """The constant that, added to log-odds x, makes their mean probability the given share."""
+def level_for(x: NDArray[np.float64], counts: NDArray[np.float64], share: float) -> float:
+    """The constant that, added to log-odds x (each counting `counts` times), makes their mean probability `share`."""
     low, high = -60.0, 60.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -171,7 +171,7 @@ def _fit_standardised(
 ) -> tuple[NDArray[np.float64], float]:
     """Newton's method on the penalised log loss, weights kept from going negative; returns weights and level."""
     share = (float(counts @ y) + 0.5) / (float(counts.sum()) + 1.0)
-    centre = np.append(prior, _matching_level(z @ prior, counts, share))
+    centre = np.append(prior, level_for(z @ prior, counts, share))
     penalty = np.append(np.full(len(prior), _PRIOR_STRENGTH), 1.0)
     design = np.column_stack([z, np.ones(len(z))])
 

@@ -62,7 +62,8 @@ class HeadInfo:
 
     Attributes:
         rounds: trees grown, for each ensemble.
-        chosen_by: what set them: "validation", "default" (too few frauds to validate on) or "given".
+        chosen_by: what set them: "validation", "default" (too few frauds to validate on), "given", or
+            "no labels" (nothing was grown).
         validation_ap: average precision on the validation rows after these rounds; None where not measured.
         rows, frauds: rows trained on, after sampling.
         gain: float64[P], each column's share of what all splits gained.
@@ -176,7 +177,8 @@ def train_head(
     factor = _fraud_factor(sample)
     grower = _Grower(sample, judged, factor, seed, chosen, progress or Silent())
     boosters = [grower.grow(member, limit) for member, limit in enumerate(rounds or [most] * members)]
-    forest = Forest.mean([Forest.from_lightgbm(booster) for booster in boosters]).shifted(-float(np.log(factor)))
+    forest = Forest.combined([Forest.from_lightgbm(booster) for booster in boosters], [1 / members] * members)
+    forest = forest.shifted(-float(np.log(factor)))
     part = rng.choice(len(sample.y), min(len(sample.y), _BACKGROUND_ROWS), replace=False)
     forest = forest.with_background(sample.X[part], sample.weight[part])
     gain = np.mean([_shares(booster.feature_importance("gain")) for booster in boosters], axis=0)

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from gnn.anomaly import train_anomaly
 from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
-from gnn.head import HeadSettings, Rows, train_head
+from gnn.head import HeadInfo, HeadSettings, Rows, train_head
 from gnn.policy import Costs, Policy
 from gnn.promise import promised
 from gnn.replay import History, Replay
 from gnn.tensors import EgoStore
 from gnn.trees import Forest
+from gnn.unlabelled import prior_forest, share_of_prior
 from graph.ego import most_nodes
 from graph.errors import NotEnoughData
 from graph.progress import Progress
-from graph.records import DAY
+from graph.records import DAY, GraphSchema
 
 if TYPE_CHECKING:
     from gnn.train_gnn import TrainedGnn
@@ -187,20 +188,26 @@ def split_labelled(history: History, until_row: int, at: int) -> _Split:
     Rows so recent that most frauds among them would not be known yet are left out: labels that come early
     are not a fair sample of them.
 
+    Where no fraud is known, both parts are all rows.
+
     Raises:
-        NotEnoughData: no fraud, or nothing but fraud, is known.
+        NotEnoughData: nothing but fraud is known.
     """
     label, known_at = history.labels_as_of(at)
     label, known_at = label[:until_row], known_at[:until_row]
     occurred_at = history.occurred_at[:until_row]
     rows = np.flatnonzero(label >= 0)
     frauds = rows[label[rows] == 1]
-    if not len(frauds) or len(frauds) == len(rows):
+    if len(frauds) and len(frauds) == len(rows):
         raise NotEnoughData(
-            f"{len(rows):,} of {until_row:,} transactions have a label that is known before {as_text(at)}, "
-            f"{len(frauds):,} of them fraud; both kinds are needed",
-            hint="load labels (see `label` in the mapping), or train until a later time",
+            f"all {len(rows):,} transactions with a label that is known before {as_text(at)} are fraud; genuine "
+            "ones are needed too",
+            hint="where a feed names only fraud, say from when on no report means genuine: genuine_after in the "
+            "mapping's label",
         )
+    if not len(frauds):
+        unlabelled = np.argsort(occurred_at, kind="stable")
+        return _Split(label == 1, unlabelled, unlabelled)
     ripe = rows[occurred_at[rows] <= at - np.quantile(known_at[frauds] - occurred_at[frauds], _RIPE)]
     if (label[ripe] == 1).sum() >= len(frauds) // 2 and (label[ripe] == 0).any():
         rows = ripe
@@ -227,28 +234,24 @@ def train_models(
 ) -> Trained:
     """Trains on what was known at time `at` (microseconds UTC) of the rows that have features.
 
+    Where no fraud is known, what needs no labels ranks alone (`gnn.unlabelled`).
+
     Raises:
-        NotEnoughData: too few labels of either kind.
+        NotEnoughData: nothing but fraud is known, or there are too few transactions.
     """
     until_row = int(np.searchsorted(history.arrived_at[: len(features)], at))
     split = split_labelled(history, until_row, at)
     seed, y = settings.seed, split.y
     held_back = len(split.late) < len(split.both) and split.early is not split.late
     validation = Rows.of(features[split.late], y[split.late]) if held_back else None
-    head, info = train_head(
-        features[split.early],
-        y[split.early],
-        validation=validation,
-        seed=seed,
-        settings=settings.head,
-        progress=progress,
-    )
     with progress.stage("anomaly forest"):
         pool = split.early
         if len(pool) < _ANOMALY_ROWS:  # it needs no labels
             pool = np.setdiff1d(np.arange(until_row), split.late) if held_back else np.arange(until_row)
-        sample = np.random.default_rng(seed).choice(pool, min(len(pool), 50_000), replace=False)
-        anomaly = train_anomaly(features[np.sort(sample)], seed=seed)
+        sample = np.sort(np.random.default_rng(seed).choice(pool, min(len(pool), 50_000), replace=False))
+        anomaly = train_anomaly(features[sample], seed=seed)
+    heads = _Heads(features, y, anomaly, sample, history.schema, settings, progress)
+    head, info = heads.train(split.early, validation=validation)
     network, places = _train_network(features, candidates, split, settings, progress)
     late = places.late
     scores: dict[str, NDArray[Any] | None] = {
@@ -262,26 +265,20 @@ def train_models(
         scores["gnn"] = logits.astype(np.float64)
         gnn_base = float(np.average(logits, weights=places.weight[late]))
     late_y = y[candidates.rows[late]]
-    blend = Blend.fit(scores, late_y, places.weight[late])
+    unlabelled = not y.any()
+    blend = Blend(("head",), (1.0,), 0.0) if unlabelled else Blend.fit(scores, late_y, places.weight[late])
     probability = blend.probabilities({k: v for k, v in scores.items() if v is not None})
     amount = history.amount[candidates.rows[late]] / 100.0
     policy = Policy.choose(probability, late_y, amount, settings.costs, places.weight[late])
     epochs = [] if network is None else [asdict(epoch) for epoch in network.history]
     if held_back:
-        head, _ = train_head(
-            features[split.both],
-            y[split.both],
-            rounds=[max(1, round(trees * 1.1)) for trees in info.rounds],
-            seed=seed,
-            settings=settings.head,
-            progress=progress,
-        )
+        head, _ = heads.train(split.both, rounds=[max(1, round(trees * 1.1)) for trees in info.rounds])
         if network is not None:
             network = _train_on(features, candidates, y, places, settings, progress, epochs=network.best_epoch)
     label_delay = _delays(history, until_row, at)
     figures = {
         "transactions": until_row,
-        "labelled": len(split.both) if held_back else len(split.early),
+        "labelled": 0 if unlabelled else len(split.both) if held_back else len(split.early),
         "frauds": int(y[split.both].sum()) if held_back else int(y[split.early].sum()),
         "trained_until": at,
         "validation": {
@@ -289,7 +286,9 @@ def train_models(
             "rows": len(split.late),
             "frauds": int(late_y.sum()),
             "average_precision_head": info.validation_ap,
-            "average_precision": {
+            "average_precision": {}
+            if unlabelled
+            else {
                 name: weighted_average_precision(values, late_y, places.weight[late])
                 for name, values in {**scores, "blend": probability}.items()
                 if values is not None
@@ -302,6 +301,43 @@ def train_models(
         "gain": dict(zip(Catalogue.of(history.schema).names, np.round(info.gain, 6).tolist(), strict=True)),
     }
     return Trained(head, anomaly, network, blend, policy, gnn_base, figures)
+
+
+class _Heads:
+    """Trains heads on some of the rows; the fewer frauds these have, the more counts what needs no labels."""
+
+    def __init__(
+        self,
+        features: NDArray[np.float32],
+        y: NDArray[np.bool_],
+        anomaly: Forest,
+        usual: NDArray[np.int64],
+        schema: GraphSchema,
+        settings: TrainingSettings,
+        progress: Progress,
+    ) -> None:
+        self._features, self._y, self._anomaly, self._usual = features, y, anomaly, usual
+        self._names, self._settings, self._progress = Catalogue.of(schema).names, settings, progress
+
+    def train(
+        self, rows: NDArray[np.int64], *, validation: Rows | None = None, rounds: list[int] | None = None
+    ) -> tuple[Forest, HeadInfo]:
+        """A head, and what its training came to."""
+        frauds = int(self._y[rows].sum())
+        share = share_of_prior(frauds)
+        prior = prior_forest(self._features[self._usual], self._names, self._anomaly) if share else self._anomaly
+        if frauds == 0:
+            return prior, HeadInfo((), "no labels", None, len(rows), 0, np.zeros(len(self._names)))
+        learnt, info = train_head(
+            self._features[rows],
+            self._y[rows],
+            validation=validation,
+            rounds=rounds,
+            seed=self._settings.seed,
+            settings=self._settings.head,
+            progress=self._progress,
+        )
+        return (Forest.combined([learnt, prior], [1 - share, share]) if share else learnt), info
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,23 +216,25 @@ class Forest:
         )
 
     @classmethod
-    def mean(cls, forests: Sequence["Forest"]) -> "Forest":
-        """The forest whose scores are the mean of these forests' scores, all over the same columns."""
-        nodes = np.cumsum([0, *(len(forest.feature) for forest in forests)])[:-1].astype(np.int32)
+    def combined(cls, forests: Sequence["Forest"], weights: Sequence[float]) -> "Forest":
+        """The forest whose scores are the weighted sum of these forests' scores, all over the same columns."""
+        first = np.cumsum([0, *(len(forest.feature) for forest in forests)])[:-1].astype(np.int32)
 
-        def joined(name: str, shift: NDArray[np.int32] | None = None) -> NDArray[Any]:
+        def joined(name: str, shifts: Sequence[Any] = (), factors: Sequence[float] = ()) -> NDArray[Any]:
             parts = [getattr(forest, name) for forest in forests]
-            return np.concatenate(parts if shift is None else [p + by for p, by in zip(parts, shift, strict=True)])
+            parts = [part + shift for part, shift in zip(parts, shifts, strict=True)] if len(shifts) else parts
+            parts = [part * factor for part, factor in zip(parts, factors, strict=True)] if factors else parts
+            return np.concatenate(parts)
 
         return cls(
             forests[0].feature_count,
-            joined("roots", nodes),
+            joined("roots", first),
             joined("feature"),
             joined("threshold"),
-            joined("left", nodes),
-            joined("right", nodes),
+            joined("left", first),
+            joined("right", first),
             joined("default_left"),
-            joined("value") / len(forests),
+            joined("value", factors=weights),
         )
 
     def save(self, path: Path) -> None:

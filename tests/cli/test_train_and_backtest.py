@@ -228,6 +228,19 @@ def test_labels_in_a_file_of_their_own_that_change_their_mind(made: Shop, tmp_pa
     assert auc(scores) > 0.8
 
 
+def test_without_any_label_new_users_of_one_device_and_the_unusual_come_first(made: Shop) -> None:
+    table = shop(frauds=30)
+    made.load(table, label="label: {is_fraud: fraud, known_at: {delay: 400d}}")
+    scores = made.backtest("--retrain-every", "10d")
+    made.agrees(scores, table)
+    assert auc(scores) > 0.8
+    assert scores.probability.mean() < 0.03
+    trained = made.quipu("train", "--until", "2024-02-20")
+    assert trained.status == 0, trained.err
+    assert "no labels" in trained.out
+    assert made.quipu("score", "tx.csv", "--mapping", "m.yaml", "--out", "out.parquet").status == 0
+
+
 @pytest.mark.parametrize(("frauds", "n"), [(3, 1_200), (4, 1_200), (12, 60)])
 def test_a_handful_of_frauds_gives_cautious_probabilities(made: Shop, frauds: int, n: int) -> None:
     table = shop(n, frauds=frauds)
