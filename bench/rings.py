@@ -28,7 +28,7 @@ from graph.ring_records import Ring
 from graph.rings import Evidence, RingSettings, find, identify
 from graph.store import open_store
 
-SEEDS = (301, 302, 303)
+SEEDS = (401, 402, 403)
 """Other worlds than those that discovery was made on."""
 SCORED_DAYS = 45
 """Days at the end of a world whose transactions are scored, by a model of what was known before them."""
