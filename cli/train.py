@@ -65,7 +65,7 @@ def train(
             out.print(f"validation    average precision on the latest {figures['validation']['rows']:,}: {shown}")
         else:
             out.print(
-                "no labels     ranks by shared devices and the like, and by what is unusual; the level is assumed"
+                "no labels     ranks by new accounts on shared devices, and by what is unusual; the level is assumed"
             )
         out.print(f"took          {summary['seconds']:.0f} s, at most {summary['peak_memory_mib']:,} MiB of memory")
         out.print("in use now; next: quipu serve")

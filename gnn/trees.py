@@ -218,11 +218,11 @@ class Forest:
     @classmethod
     def combined(cls, forests: Sequence["Forest"], weights: Sequence[float]) -> "Forest":
         """The forest whose scores are the weighted sum of these forests' scores, all over the same columns."""
-        first = np.cumsum([0, *(len(forest.feature) for forest in forests)])[:-1].astype(np.int32)
+        first = np.cumsum([0, *(len(forest.feature) for forest in forests)])[:-1].astype(np.int32).tolist()
 
-        def joined(name: str, shifts: Sequence[Any] = (), factors: Sequence[float] = ()) -> NDArray[Any]:
+        def joined(name: str, shifts: Sequence[int] = (), factors: Sequence[float] = ()) -> NDArray[Any]:
             parts = [getattr(forest, name) for forest in forests]
-            parts = [part + shift for part, shift in zip(parts, shifts, strict=True)] if len(shifts) else parts
+            parts = [part + shift for part, shift in zip(parts, shifts, strict=True)] if shifts else parts
             parts = [part * factor for part, factor in zip(parts, factors, strict=True)] if factors else parts
             return np.concatenate(parts)
 
