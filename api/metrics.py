@@ -53,12 +53,13 @@ class Meters:
         self.spool = stages.labels("spool")
         decisions = Counter("quipu_decisions", "New decisions by band.", ["band"], registry=r)
         self._decisions = {band: decisions.labels(band) for band in BANDS}
-        self._amounts = Counter(
+        amounts = Counter(
             "quipu_decided_amount_currency",
             "Amount of new decisions by band, in units of the currency.",
             ["band"],
             registry=r,
         )
+        self._amounts = {band: amounts.labels(band) for band in BANDS}
         self._reasons = Counter(
             "quipu_decision_reasons",
             "New decisions to review or block, by band and by the code of the first reason.",
@@ -82,6 +83,8 @@ class Meters:
         self._truncated = Counter("quipu_truncated_neighbourhoods", "Neighbourhoods that a cap cut.", registry=r)
         self.unknown = Counter("quipu_unknown_entities", "Entities not seen before, by type.", ["entity"], registry=r)
         self.labels = Counter("quipu_labels", "Labels received, by outcome.", ["outcome"], registry=r)
+        for outcome in ("loaded", "duplicates", "conflicts"):
+            self.labels.labels(outcome)
         self.queue = Gauge(
             "quipu_queue_transactions", "Transactions waiting to be scored.", registry=r, multiprocess_mode="livesum"
         )
@@ -158,7 +161,7 @@ class Meters:
             self._probability.observe(answer.probability)
         for band, number in bands.items():
             self._decisions[band].inc(number)
-            self._amounts.labels(band).inc(amounts[band] / 100)
+            self._amounts[band].inc(amounts[band] / 100)
         for (band, code), number in reasons.items():
             self._reasons.labels(band, code).inc(number)
         if truncated:
