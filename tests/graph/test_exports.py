@@ -26,9 +26,12 @@ def band(i: int) -> str:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def filled(store: Store) -> Store:
+    return fill(store)
+
+
+def fill(opened: Store) -> Store:
     """Sixty transactions over six days; all but every tenth are decided, every second is labelled."""
-    opened = open_store(f"sqlite:///{tmp_path}/store.db")
     opened.extend_schema(SCHEMA)
     n = TRANSACTIONS
     at = pa.array([START + i * DAY // 10 for i in range(n)], pa.int64()).cast(pa.timestamp("us", tz="UTC"))
@@ -90,13 +93,13 @@ def read(folder: Path, name: str) -> pa.Table:
     return table
 
 
-def test_every_decision_is_exported_once_with_what_became_of_it(store: Store, tmp_path: Path) -> None:
+def test_every_decision_is_exported_once_with_what_became_of_it(filled: Store, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    assert export(store, folder)["decisions"] == 54
+    assert export(filled, folder)["decisions"] == 54
     assert {file.name for file in folder.iterdir()} == NAMES
     table = read(folder, "decisions")
-    assert table.schema == decision_columns(store.schema())
+    assert table.schema == decision_columns(filled.schema())
     rows = {row["transaction_id"]: row for row in table.to_pylist()}
     assert set(rows) == {f"t{i}" for i in range(TRANSACTIONS) if i % 10}
     four = rows["t4"]
@@ -111,8 +114,8 @@ def test_every_decision_is_exported_once_with_what_became_of_it(store: Store, tm
     assert (four["decided_at"] - four["occurred_at"]).total_seconds() == 1
 
 
-def test_daily_sums_are_those_of_the_decisions(store: Store, tmp_path: Path) -> None:
-    export(store, tmp_path)
+def test_daily_sums_are_those_of_the_decisions(filled: Store, tmp_path: Path) -> None:
+    export(filled, tmp_path)
     rows = pq.read_table(tmp_path / "decisions.parquet").to_pylist()
     daily = read(tmp_path, "daily").to_pylist()
     assert sum(day["decisions"] for day in daily) == len(rows)
@@ -126,32 +129,33 @@ def test_daily_sums_are_those_of_the_decisions(store: Store, tmp_path: Path) -> 
     assert sum(day["fraud_amount"] for day in daily) == 10.04
 
 
-def test_periods_cut_decisions_and_join_without_gap_or_overlap(store: Store, tmp_path: Path) -> None:
-    whole, parts = export(store, tmp_path)["decisions"], 0
+def test_periods_cut_decisions_and_join_without_gap_or_overlap(filled: Store, tmp_path: Path) -> None:
+    whole, parts = export(filled, tmp_path)["decisions"], 0
     seen: list[str] = []
     for day in range(6):
-        rows = export(store, tmp_path, since=START + day * DAY, until=START + (day + 1) * DAY, form="parquet")
+        rows = export(filled, tmp_path, since=START + day * DAY, until=START + (day + 1) * DAY, form="parquet")
         parts += rows["decisions"]
         seen += pq.read_table(tmp_path / "decisions.parquet")["transaction_id"].to_pylist()
     assert parts == whole == len(set(seen))
 
 
-def test_exporting_again_writes_the_same(store: Store, tmp_path: Path) -> None:
-    export(store, tmp_path)
+def test_exporting_again_writes_the_same(filled: Store, tmp_path: Path) -> None:
+    export(filled, tmp_path)
     before = {name: (tmp_path / name).read_bytes() for name in NAMES}
-    export(store, tmp_path)
+    export(filled, tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in NAMES} == before
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".export")} == set()
 
 
-def test_only_the_wanted_kind_of_file_is_written(store: Store, tmp_path: Path) -> None:
+def test_only_the_wanted_kind_of_file_is_written(filled: Store, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    export(store, folder, form="csv")
+    export(filled, folder, form="csv")
     assert {file.suffix for file in folder.iterdir()} == {".csv"}
 
 
-def test_an_export_that_fails_leaves_the_earlier_files(store: Store, tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_the_earlier_files(tmp_path: Path) -> None:
+    store = fill(open_store(f"sqlite:///{tmp_path}/store.db"))
     export(store, tmp_path)
     before = (tmp_path / "decisions.parquet").read_bytes()
     store.close()
@@ -167,8 +171,8 @@ def test_an_export_that_fails_leaves_the_earlier_files(store: Store, tmp_path: P
     assert not list(tmp_path.glob(".export*"))
 
 
-def test_an_empty_store_gives_empty_tables_with_all_columns(tmp_path: Path) -> None:
-    rows = export(open_store(f"sqlite:///{tmp_path}/empty.db"), tmp_path)
+def test_an_empty_store_gives_empty_tables_with_all_columns(store: Store, tmp_path: Path) -> None:
+    rows = export(store, tmp_path)
     assert set(rows.values()) == {0}
     for name in ("decisions", "rings", "ring_members", "daily"):
         table = pq.read_table(tmp_path / f"{name}.parquet")
@@ -176,15 +180,15 @@ def test_an_empty_store_gives_empty_tables_with_all_columns(tmp_path: Path) -> N
         assert (tmp_path / f"{name}.csv").read_text().strip().count(",") == len(table.column_names) - 1
 
 
-def test_rings_and_their_members(store: Store, tmp_path: Path) -> None:
-    assert isinstance(store, RingStore)
+def test_rings_and_their_members(filled: Store, tmp_path: Path) -> None:
+    assert isinstance(filled, RingStore)
     members = (RingMember("user", "u1", START, 3, "block"), RingMember("device", 'd"1, ä', START, 3))
     ring = Ring(
         "R1", RingStatus.NEW, 0.8, START, START + DAY, members, (), 3, 3_003, 1, START, START + DAY,
         reasons=(RingReason("SHARED_DEVICE", "…"),),
     )  # fmt: skip
-    store.write_refresh(Refresh(START + DAY, (ring,)))
-    rows = export(store, tmp_path)
+    filled.write_refresh(Refresh(START + DAY, (ring,)))
+    rows = export(filled, tmp_path)
     assert (rows["rings"], rows["ring_members"]) == (1, 2)
     (told,) = read(tmp_path, "rings").to_pylist()
     assert (told["ring_id"], told["members"], told["users"], told["amount"]) == ("R1", 2, 1, 30.03)
