@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from gnn.bundle import Bundle
 from gnn.catalogue import Catalogue
+from gnn.policy import APPROVE
 from gnn.replay import History, Replay
 from gnn.serving import load_predictor
 from graph.progress import Progress
 from graph.records import Decision
-from graph.store import Store, whole
+from graph.store import Store
 
 DECISIONS, REPLAY = "decisions", "replay"
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +67,15 @@ def kept_decisions(
     feature_rows: list[int] = []
     reasons: Counter[str] = Counter()
     cut = told = 0
-    with progress.stage("reading decisions") as advance:
-        for chunk in whole(store).every_decision():
-            numbers = store.sequence_numbers([decision.transaction_id for decision in chunk])
-            for decision in chunk:
-                place = int(np.searchsorted(seqs, numbers.get(decision.transaction_id, 0)))
-                if place == len(seqs) or seqs[place] != numbers.get(decision.transaction_id):
-                    continue
-                row = int(order[place])
-                if not wanted[row]:
-                    continue
+    first = int(history.seq[wanted].min(initial=len(history) + 1))
+    with progress.stage("reading decisions", total=int(wanted.sum())) as advance:
+        for chunk in store.transaction_changes(first - 1, with_ids=True, chunk=_CHUNK):
+            names = chunk.transaction_ids or []
+            place = np.minimum(np.searchsorted(seqs, chunk.seq), len(seqs) - 1)
+            mine = np.flatnonzero((seqs[place] == chunk.seq) & wanted[order[place]])
+            row_of = {names[i]: int(order[place[i]]) for i in mine.tolist()}
+            for name, decision in (store.decisions(list(row_of)) if row_of else {}).items():
+                row = row_of[name]
                 found.append((row, decision.probability, decision.band, decision.model_version))
                 if recent[row]:
                     values = np.frombuffer(decision.features, np.float32)
@@ -84,9 +85,9 @@ def kept_decisions(
                     answer = _answer(decision)
                     told += 1
                     cut += bool(answer.get("neighbourhood", {}).get("truncated"))
-                    if decision.band != "approve" and answer.get("reasons"):
+                    if decision.band != APPROVE and answer.get("reasons"):
                         reasons[answer["reasons"][0]["code"]] += 1
-            advance(len(chunk))
+            advance(len(mine))
     if not found:
         return None
     found.sort()
