@@ -196,3 +196,24 @@ def test_a_store_that_hangs_holds_nothing_up(server: Server, on_neo4j: Running) 
     assert not told.failures
     found = compare(url, traffic, before)
     assert found.clean, found
+
+
+def test_workers_know_of_each_other_while_the_store_is_away(server: Server, on_neo4j: Running) -> None:
+    on_neo4j.arguments = ("--workers", "2", *on_neo4j.arguments)
+    service, url = on_neo4j.start(), server.start()
+    before = Before.of(url)
+    traffic = Traffic(port(service), service.key, per_second=PER_SECOND, name="both")
+    with traffic.running() as told:
+        service.until(lambda: len(told.labels) > 1)
+        server.signal(signal.SIGSTOP)
+        service.until(lambda: health(service)["status"] == "degraded")
+        decided = len(told.decisions)
+        service.until(lambda: len(told.decisions) > decided + 30)
+    everything = before.transactions + len(told.decisions)
+    for _ in range(8):  # connections, so workers in turn
+        service.until(lambda: health(service)["transactions"] == everything)
+    server.signal(signal.SIGCONT)
+    until_drained(service)
+    assert not told.failures
+    found = compare(url, traffic, before)
+    assert found.clean, found
