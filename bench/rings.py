@@ -6,8 +6,8 @@ half of it. A ring that was blocked may come back with nothing of what it had, a
 each victim: what such parts of a ring share with each other is nothing that anybody could see. So the same is told
 twice more. By life: the lives of a ring, from one block to the next, are rings of their own where they share neither
 a member nor a device nor an address that few have. And for tied rings: members of one ring who are tied by devices, by
-such addresses, or by the restaurant that charged the cards. How tied rings themselves, as if found, compare with whole
-rings says what can be reached by links at all.
+such addresses, or by the restaurant that charged the cards, in the days whose links discovery uses. How tied rings
+themselves, as if found, compare with whole rings says what can be reached by links at all.
 """
 
 import time
@@ -130,6 +130,7 @@ def run(work: Workspace) -> Section:
         median("recall by life, slow rings", (o.lives.share(_SLOW) for o in outcomes)),
         median("precision by life", (o.lives.precise() for o in outcomes), note="found rings that match a life's ring"),
         median("recall within reach", (o.reachable.share() for o in outcomes), note="had all tied rings been found"),
+        median("recall within reach, slow rings", (o.reachable.share(_SLOW) for o in outcomes)),
         median("precision within reach", (o.reachable.precise() for o in outcomes), note="and nothing else"),
         median("recall of tied rings", (o.tied.share() for o in outcomes)),
         median("precision, tied rings", (o.tied.precise() for o in outcomes), note="found rings that match a tied one"),
@@ -210,8 +211,10 @@ def rows_of(files: Path) -> pd.DataFrame:
 
 def truth_at(rows: pd.DataFrame, at: int) -> Truth:
     """Rings as of a refresh at microseconds `at`."""
-    since = at - RingSettings().lookback_days * DAY
+    since, linked_since = (at - days * DAY for days in (RingSettings().lookback_days, RingSettings().linked_days))
     seen = rows[(rows["at"] < at) & (rows["at"] >= since)]
+    before = rows[rows["is_fraud"] & (rows["at"] < at) & (rows["at"] >= linked_since)]
+    history = dict(iter(before.groupby("ring_id")))
     crowd = seen.groupby("ip")["user_id"].nunique()
     busy = set(crowd[crowd >= _RARE].index)
     rings: dict[str, Users] = {}
@@ -230,8 +233,8 @@ def truth_at(rows: pd.DataFrame, at: int) -> Truth:
             lives[f"{name} life {number}"] = part
             typology[f"{name} life {number}"] = kind
         by = ["device_id", "ip", *(["restaurant_id"] if kind == _COLLUSIVE else [])]
-        for number, part in enumerate(ties(mine, by, busy)):
-            tied[f"{name} {number}"] = part
+        for number, part in enumerate(ties(history[ring], by, busy)):
+            tied[f"{name} {number}"] = part & rings[name]
             typology[f"{name} {number}"] = kind
     there = set(seen["user_id"])
     fraud = rows[rows["is_fraud"] & (rows["at"] >= since) & rows["user_id"].isin(there)]
