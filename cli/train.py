@@ -55,7 +55,7 @@ def train(
     def text(summary: dict[str, Any]) -> None:
         figures = summary["figures"]
         precision = figures["validation"]["average_precision"]
-        out.print(f"bundle        {summary['bundle']}")
+        out.print(f"bundle        {summary['bundle']} (model_card.md in it tells what it is)")
         out.print(
             f"trained on    {figures['labelled']:,} labelled of {figures['transactions']:,} transactions, "
             f"{figures['frauds']:,} frauds"

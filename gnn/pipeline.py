@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gnn.audit import Audit
 from gnn.parity import Sample
 from gnn.replay import read_history
 from gnn.serving import save_bundle
@@ -36,7 +37,8 @@ def train_bundle(
     trained = train_models(history, features, candidates, at, settings, progress)
     with progress.stage("exporting and checking the models"):
         sample = Sample.of(candidates, features, trained.head)
-        path = save_bundle(models, trained, history, features, settings=asdict(settings), sample=sample)
+        audit = Audit.of(candidates, features)
+        path = save_bundle(models, trained, history, features, settings=asdict(settings), sample=sample, audit=audit)
     return {
         "bundle": str(path),
         "figures": trained.figures,

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnn.audit import Audit
 from gnn.bundle import Bundle, read_manifest, write_bundle
 from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
 from gnn.drift import Reference
+from gnn.model_card import CARD, RULES, SCORECARD, model_card, rules_page
 from gnn.network import Network
 from gnn.parity import SAMPLE, Sample
 from gnn.policy import Policy
@@ -46,6 +48,7 @@ def save_bundle(
     *,
     settings: dict[str, Any] | None = None,
     sample: Sample | None = None,
+    audit: Audit | None = None,
 ) -> Path:
     """Writes the outcome of a training as a bundle below `root`; returns its directory.
 
@@ -55,6 +58,7 @@ def save_bundle(
         features: float32[n, P], of the rows trained on: their distribution is kept, to measure drift against.
         settings: how it was trained, for the record.
         sample: rows that are kept with their probabilities, so that whoever loads the bundle can check its scores.
+        audit: rows on which simple models are trained to the model's score, for people.
 
     Raises:
         BundleError: an exported network does not agree with the trained one.
@@ -78,7 +82,7 @@ def save_bundle(
 
         parts[SAMPLE] = add_sample
     n = len(features)
-    fields = {
+    fields: dict[str, Any] = {
         "schema": {
             "entities": list(history.schema.entities),
             "categories": list(history.schema.categories),
@@ -100,6 +104,17 @@ def save_bundle(
         },
         "settings": settings or {},
     }
+
+    def explain(path: Path) -> None:  # after the network, which transactions are scored with
+        exported = None if network is None else Network(path.parent / "network" / "gnn.onnx")
+        predictor = Predictor(trained.head, trained.anomaly, exported, trained.blend)
+        companions = None if audit is None else audit.companions(predictor, catalogue)
+        path.write_text(model_card(fields, catalogue, companions), encoding="utf-8")
+        if companions is not None:
+            (path.parent / RULES).write_text(rules_page(companions), encoding="utf-8")
+            (path.parent / SCORECARD).write_text(companions.scorecard, encoding="utf-8")
+
+    parts[CARD] = explain
     return write_bundle(root, parts, fields)
 
 
