@@ -36,6 +36,7 @@ TRAINING_LIBRARIES = {
     "sklearn": (
         "gnn/anomaly.py",
         "gnn/calibration.py",
+        "gnn/companions.py",
         "gnn/head.py",
         "gnn/metrics.py",
         "gnn/oversampling.py",
