@@ -13,6 +13,7 @@ from api.reload_client import reload_or_roll_back, tell_to_reload
 from gnn.bundle import write_bundle
 from gnn.champion import history, promote
 from graph.errors import BundleError, InputError, ServiceUnavailable
+from tests.api.conftest import Running
 
 
 @contextmanager
@@ -96,3 +97,11 @@ def test_what_was_promoted_since_is_left_alone(models: Path) -> None:
     with service(409, b"{}") as url, pytest.raises(BundleError):
         reload_or_roll_back(url, None, models, names[1])
     assert history(models) == names
+
+
+def test_a_real_service_says_what_is_in_use(service: Running, small_bundle: Path) -> None:
+    service.start()
+    url = f"http://127.0.0.1:{service.port}"
+    assert small_bundle.name in json.dumps(tell_to_reload(url, service.key))
+    with pytest.raises(InputError, match="401"):
+        tell_to_reload(url, None)
