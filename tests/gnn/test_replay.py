@@ -1,7 +1,11 @@
 """Features and ego-graphs as of each transaction: nothing later enters, and a recount by hand agrees."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -63,9 +67,8 @@ def looked_up(h: History) -> tuple[NDArray[np.float32], list[NDArray[np.float32]
     return np.concatenate(features), egos
 
 
-@settings(max_examples=150)
-@given(transactions, labels, transactions, labels, st.integers(1, 440))
-def test_nothing_later_changes_an_earlier_answer(
+def unchanged(
+    look_up: Callable[[History], tuple[NDArray[np.float32], list[NDArray[np.float32]]]],
     rows: list[tuple[int, ...]],
     known: list[tuple[int, int, bool]],
     more: list[tuple[int, ...]],
@@ -79,12 +82,50 @@ def test_nothing_later_changes_an_earlier_answer(
         rows + [row for row in later if row[0] + row[1] >= moment],
         known + [(row, max(at, moment), is_fraud) for row, at, is_fraud in more_known if row < len(rows)],
     )
-    features, egos = looked_up(h)
-    again, egos_again = looked_up(grown)
+    features, egos = look_up(h)
+    again, egos_again = look_up(grown)
     for i, (at, late, *_) in enumerate(rows):
         if at + late <= moment:
             np.testing.assert_array_equal(again[grown_place[i]], features[place[i]])
             np.testing.assert_array_equal(egos_again[grown_place[i]], egos[place[i]])
+
+
+growths = st.tuples(transactions, labels, transactions, labels, st.integers(1, 440))
+
+
+@settings(max_examples=150)
+@given(growths)
+def test_nothing_later_changes_an_earlier_answer(drawn: Any) -> None:
+    unchanged(looked_up, *drawn)
+
+
+def frauds_of_user(h: History) -> NDArray[np.float32]:
+    """A leak: the user's frauds among earlier transactions, known yet or not."""
+    told = np.zeros(len(h), np.bool_)
+    told[h.label_row] = h.label_fraud
+    return np.array(
+        [sum(told[j] for j in range(i) if h.ids[j, 0] == h.ids[i, 0]) for i in range(len(h))], np.float32
+    ).reshape(-1, 1)
+
+
+def users_to_come(h: History) -> NDArray[np.float32]:
+    """A leak: how often the user comes at all."""
+    return np.array([(h.ids[:, 0] == user).sum() for user in h.ids[:, 0]], np.float32).reshape(-1, 1)
+
+
+@pytest.mark.parametrize("leak", [frauds_of_user, users_to_come])
+def test_a_planted_feature_that_is_only_known_later_is_caught(leak: Callable[[History], NDArray[np.float32]]) -> None:
+    def leaking(h: History) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        features, egos = looked_up(h)
+        return np.hstack([features, leak(h)]), egos
+
+    @settings(max_examples=500, database=None, phases=[Phase.generate])
+    @given(growths)
+    def claim(drawn: Any) -> None:
+        unchanged(leaking, *drawn)
+
+    with pytest.raises(AssertionError):
+        claim()
 
 
 @given(transactions, labels)
