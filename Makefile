@@ -9,6 +9,7 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 UV_STAMP := .tools/.uv-$(UV_VERSION)
 SYNC_STAMP := .venv/.synced
+AIRFLOW_STAMP := .venv/.synced-airflow
 BIN := .venv/bin
 ARGS ?=
 
@@ -20,7 +21,7 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3 python; do \
 	if command -v "$$p" >/dev/null 2>&1 && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
 	then "$$p" -c 'import sys; print(sys.executable)'; break; fi; done
 
-.PHONY: help setup demo test check bench docs neo4j neo4j-stop neo4j-import lock clean
+.PHONY: help setup airflow demo test check bench docs neo4j neo4j-stop neo4j-import secrets up down lock clean
 
 help:  ## this list
 	@echo "Quipu finds payment fraud by its links. First: make demo"
@@ -57,7 +58,14 @@ $(SYNC_STAMP): $(UV_STAMP) pyproject.toml uv.lock
 demo: setup  ## a small world end to end, then serve (ARGS=--once: score and stop)
 	@$(BIN)/quipu demo $(ARGS)
 
-test: check  ## set up, check, and run the tests (ARGS are pytest's)
+airflow: $(AIRFLOW_STAMP)  ## add Airflow to .venv, for schedules
+
+$(AIRFLOW_STAMP): $(SYNC_STAMP)
+	@echo "setup: Airflow as well (about 1 GB)"
+	@$(UV) sync --frozen --inexact --group airflow
+	@touch $@
+
+test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's)
 	@$(BIN)/pytest $(ARGS)
 
 check: setup  ## lint, format and types
@@ -79,6 +87,15 @@ neo4j-stop: $(UV_STAMP)  ## stop it; its data stays under var/neo4j
 
 neo4j-import: $(UV_STAMP)  ## stop it, load DIR of `quipu graph export-import` into it, start it
 	@.tools/bin/python deploy/local/neo4j_server.py import "$(DIR)" $(ARGS)
+
+secrets:  ## write the secrets of docker-compose.yml into secrets/, where they are missing
+	@"$$($(FIND_PYTHON))" deploy/make_secrets.py
+
+up: secrets  ## build and start everything in containers (ARGS are those of `docker compose up`)
+	@docker compose up --detach --build $(ARGS)
+
+down:  ## stop the containers; their data stays
+	@docker compose --profile '*' down $(ARGS)
 
 lock: $(UV_STAMP)  ## renew uv.lock from pyproject.toml
 	@$(UV) lock

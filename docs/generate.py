@@ -4,6 +4,7 @@
 """
 
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 WIDTH = 100
+
+ENVIRONMENT_HEAD = """\
+# Every setting of Quipu, with its default. Written by `make docs` from graph/settings.py.
+# Copy this file to .env and take the mark off the lines to change; docker-compose.yml reads .env, too.
+# Secrets have no default; in containers they come from files (`make secrets`).
+"""
 
 COMMANDS_HEAD = """\
 # The command line
@@ -72,11 +79,28 @@ def settings_page() -> str:
     return SETTINGS_HEAD + "".join(rows)
 
 
-PAGES: dict[str, Callable[[], str]] = {"commands.md": commands_page, "settings.md": settings_page}
-"""The pages that are written from the code, and what writes them."""
+def environment_file() -> str:
+    """The text of .env.example: each setting as a comment, so that a plain copy changes nothing."""
+    prefix = Settings.model_config["env_prefix"]
+    text = ENVIRONMENT_HEAD
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else field.default
+        value = str(default).lower() if isinstance(default, bool) else f"{default}"
+        quoted = f"'{value}'" if {" ", "#", "*"} & set(value) else value
+        meaning = textwrap.fill(field.description or "", WIDTH, initial_indent="# ", subsequent_indent="# ")
+        text += f"\n{meaning}\n#{prefix}{name.upper()}={quoted}\n"
+    return text
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "settings.md": settings_page,
+    "../.env.example": environment_file,
+}
+"""The files that are written from the code, from this folder, and what writes them."""
 
 
 if __name__ == "__main__":
     for page, text in PAGES.items():
         (HERE / page).write_text(text())
-        sys.stdout.write(f"wrote docs/{page}\n")
+        sys.stdout.write(f"wrote {(HERE / page).resolve().relative_to(HERE.parent)}\n")

@@ -1,0 +1,116 @@
+"""What docker-compose.yml starts, started without containers: its commands, its environment, its health checks."""
+
+import json
+import shutil
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from api.keys import KeyFile
+from graph.store import open_store
+from tests.api.conftest import Running
+from tests.deploy.composed import Native, services
+from tests.deploy.conftest import program
+from tests.deploy.test_prometheus import free_port
+
+TRANSACTION = {
+    "transaction_id": "from-compose", "occurred_at": "2025-05-01T12:30:00Z", "user_id": "U-new", "amount": 86.5,
+    "device_id": "D-new", "ip": "190.232.10.4", "restaurant_id": "R-new", "currency": "PEN",
+}  # fmt: skip
+
+
+@contextmanager
+def started(native: Native, name: str, image: str | None = None) -> Iterator[None]:
+    """A service that its health check finds well; it must end when it is told to."""
+    process = native.start(name, image)
+    try:
+        Running.until(lambda: process.poll() is not None or native.healthy(name))
+        assert process.poll() is None, native.log(name)
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM, 128 + signal.SIGTERM), native.log(name)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def asked(url: str, content: Any = None, key: str = "") -> Any:
+    body = None if content is None else json.dumps(content).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_the_service_scores_and_the_schedules_key_reloads(small_world: Path, tmp_path: Path) -> None:
+    port = free_port()
+    native = Native(tmp_path, {8000: port}, {"bolt://neo4j@neo4j:7687/neo4j": f"sqlite:///{tmp_path}/store.db"})
+    shutil.copy(small_world / "store.db", tmp_path / "store.db")
+    (tmp_path / "quipu").mkdir()
+    shutil.copytree(small_world / "models", tmp_path / "quipu" / "models")
+    key_file = tmp_path / "quipu" / "airflow.key"
+    for _ in range(2):  # a second start leaves the key
+        assert native.start("quipu-init").wait(60) == 0, native.log("quipu-init")
+        schedules = key_file.read_text().strip()
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert len(KeyFile(tmp_path / "quipu" / "keys.json").all()) == 1
+    _, key = KeyFile(tmp_path / "quipu" / "keys.json").create("checkout", ["score"])
+    with started(native, "quipu"):
+        url = f"http://127.0.0.1:{port}"
+        decision = asked(f"{url}/v1/score", TRANSACTION, key)
+        assert decision["band"] in ("approve", "review", "block")
+        assert asked(f"{url}/v1/models/reload", {}, schedules)
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    assert set(store.decisions([TRANSACTION["transaction_id"]])) == {TRANSACTION["transaction_id"]}
+    store.close()
+
+
+def test_prometheus_starts_with_the_deployed_rules(tmp_path: Path) -> None:
+    port = free_port()
+    native = Native(tmp_path, {9090: port})
+    with started(native, "prometheus", program("prometheus")):
+        groups = asked(f"http://127.0.0.1:{port}/api/v1/rules")["data"]["groups"]
+        assert {rule["name"] for group in groups for rule in group["rules"]} >= {"QuipuDown"}
+
+
+def test_alertmanager_starts_with_the_deployed_routes(tmp_path: Path) -> None:
+    port = free_port()
+    native = Native(tmp_path, {9093: port})
+    with started(native, "alertmanager", program("alertmanager", "prometheus-alertmanager")):
+        assert asked(f"http://127.0.0.1:{port}/api/v2/receivers") == [{"name": "pager"}, {"name": "tickets"}]
+
+
+def test_a_secret_that_cannot_be_read_stops_a_container(tmp_path: Path) -> None:
+    native = Native(tmp_path)
+    (tmp_path / "secrets" / "neo4j_password").unlink()
+    assert native.start("quipu").wait(60) == 2
+    assert "QUIPU_NEO4J_PASSWORD_FILE names" in native.log("quipu")
+
+
+def test_serving_gets_a_new_number_for_another_model_only(tmp_path: Path) -> None:
+    models = tmp_path / "quipu" / "models"
+    for name in ("first", "second"):
+        (models / name / "saved_model").mkdir(parents=True)
+        (models / name / "saved_model" / "saved_model.pb").write_text(name)
+
+    def laid_out(*in_use: str) -> tuple[str, str]:
+        (models / "CURRENT").write_text(json.dumps({"bundles": in_use}))
+        command = [native.mapped(service, word) for word in service["command"]]
+        command[1] = str(Path(__file__).resolve().parents[2] / "deploy" / "docker" / command[1])
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=native.environment(service), capture_output=True, text=True, check=True
+        )
+        place = Path(ran.stdout.strip())
+        return place.name, (place / "saved_model.pb").read_text()
+
+    native = Native(tmp_path)
+    service = services()["tensorflow-serving-model"]
+    assert laid_out("first") == ("1", "first")
+    assert laid_out("first") == ("1", "first")
+    assert laid_out("second", "first") == ("2", "second")
+    assert laid_out("first") == ("3", "first"), "going back is a new version to Serving"
+    name = services()["tensorflow-serving"]["environment"]["MODEL_NAME"]
+    assert (tmp_path / "serving" / name / "3").is_dir()
