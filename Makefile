@@ -66,6 +66,7 @@ $(AIRFLOW_STAMP): $(SYNC_STAMP)
 	@touch $@
 
 test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's)
+	@MYPYPATH=dags $(BIN)/mypy dags/*.py
 	@$(BIN)/pytest $(ARGS)
 
 check: setup  ## lint, format and types
