@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.graph_backup import backup, restore
 from cli.graph_browser_pack import browser_pack
 from cli.graph_copy import copy
 from cli.graph_embed import embed
@@ -19,6 +20,8 @@ def _group() -> None:
 
 app.command()(status)
 app.command()(copy)
+app.command()(backup)
+app.command()(restore)
 app.command()(embed)
 app.command()(export_import)
 app.command()(similar)
