@@ -21,7 +21,7 @@ FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3 python; do \
 	if command -v "$$p" >/dev/null 2>&1 && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
 	then "$$p" -c 'import sys; print(sys.executable)'; break; fi; done
 
-.PHONY: help setup airflow demo test check bench docs neo4j neo4j-stop neo4j-import secrets up down lock clean
+.PHONY: help setup airflow demo test check bench docs neo4j neo4j-stop neo4j-import secrets images up down lock clean
 
 help:  ## this list
 	@echo "Quipu finds payment fraud by its links. First: make demo"
@@ -91,6 +91,9 @@ neo4j-import: $(UV_STAMP)  ## stop it, load DIR of `quipu graph export-import` i
 
 secrets:  ## write the secrets of docker-compose.yml into secrets/, where they are missing
 	@"$$($(FIND_PYTHON))" deploy/make_secrets.py
+
+images:  ## build the images of docker-compose.yml
+	@docker compose --profile '*' build $(ARGS)
 
 up: secrets  ## build and start everything in containers (ARGS are those of `docker compose up`)
 	@docker compose up --detach --build $(ARGS)
