@@ -33,6 +33,14 @@ def lasting() -> dict[str, dict[str, Any]]:
     return {name: service for name, service in services().items() if service.get("restart") != "no"}
 
 
+def image_environment(image: str) -> dict[str, str]:
+    """What the Dockerfile sets for one of its images, `service` or `airflow`."""
+    stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.M)
+    own = [stage for stage in stages if stage.split("\n")[0].endswith((" AS base", f" AS {image}"))]
+    found = [pair for stage in own for line in re.findall(r"^ENV (.*)$", stage, re.M) for pair in line.split()]
+    return {name: value for name, _, value in (pair.partition("=") for pair in found) if name != "PATH"}
+
+
 @dataclass(slots=True)
 class Native:
     """What compose would start, in a folder instead of containers.
@@ -40,11 +48,13 @@ class Native:
     Attributes:
         ports: another port for each one that the services listen on.
         changes: replaces what a container has and this machine has not, in commands and in the environment.
+        variables: goes before what compose gives.
     """
 
     folder: Path
     ports: dict[int, int] = field(default_factory=dict)
     changes: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         make(self.folder / "secrets")
@@ -69,9 +79,11 @@ class Native:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "QUIPU", "PYTEST"))
         }
-        own = {name: self.mapped(service, value) for name, value in service.get("environment", {}).items()}
+        given = image_environment(service["build"]["target"]) if "build" in service else {}
+        given |= service.get("environment", {})
+        own = {name: self.mapped(service, value) for name, value in given.items()}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {**kept, "PATH": path, "PYTHONUNBUFFERED": "1", **own}
+        return {**kept, "PATH": path, **own, **self.variables}
 
     def start(self, name: str, program: str | None = None) -> "subprocess.Popen[str]":
         """Starts a service's command; `program` is what its image starts, by default the images' own entry point."""

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.keys import KeyFile
 from graph.store import open_store
 from tests.api.conftest import Running
-from tests.deploy.composed import Native, services
+from tests.deploy.composed import ROOT, Native, services
 from tests.deploy.conftest import program
 from tests.deploy.test_prometheus import free_port
 
@@ -66,6 +68,32 @@ def test_the_service_scores_and_the_schedules_key_reloads(small_world: Path, tmp
     store = open_store(f"sqlite:///{tmp_path}/store.db")
     assert set(store.decisions([TRANSACTION["transaction_id"]])) == {TRANSACTION["transaction_id"]}
     store.close()
+
+
+def test_airflow_finds_its_database_its_secrets_and_the_schedules(tmp_path: Path) -> None:
+    pytest.importorskip("airflow", reason="Airflow is not installed")
+    api = free_port()
+    native = Native(
+        tmp_path,
+        {8080: api},
+        {
+            "bolt://neo4j@neo4j:7687/neo4j": f"sqlite:///{tmp_path}/store.db",
+            "/srv/quipu/dags": str(ROOT / "dags"),
+            "airflow-api-server:8080": "localhost:8080",
+        },
+        # PostgreSQL's driver has one URL for both ways of working, SQLite's have not.
+        {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC_CMD": f"echo sqlite+aiosqlite:///{tmp_path}/airflow.db"},
+    )
+    (tmp_path / "secrets" / "airflow_database_url").chmod(0o600)
+    (tmp_path / "secrets" / "airflow_database_url").write_text(f"sqlite:///{tmp_path}/airflow.db")
+    (tmp_path / "quipu").mkdir()
+    (tmp_path / "quipu" / "airflow.key").write_text("qp_1_2")
+    assert native.start("airflow-init").wait(120) == 0, native.log("airflow-init")
+    password = json.loads((tmp_path / "secrets" / "airflow_passwords").read_text())["admin"]
+    with started(native, "airflow-api-server"):
+        url = f"http://127.0.0.1:{api}"
+        token = asked(f"{url}/auth/token", {"username": "admin", "password": password})["access_token"]
+        assert asked(f"{url}/api/v2/dags", key=token)["total_entries"] == 0
 
 
 def test_prometheus_starts_with_the_deployed_rules(tmp_path: Path) -> None:
