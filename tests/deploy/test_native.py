@@ -6,7 +6,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +72,21 @@ def test_the_service_scores_and_the_schedules_key_reloads(small_world: Path, tmp
 
 def test_airflow_finds_its_database_its_secrets_and_the_schedules(tmp_path: Path) -> None:
     pytest.importorskip("airflow", reason="Airflow is not installed")
-    api = free_port()
+    api, health, logs = free_port(), free_port(), free_port()
     native = Native(
         tmp_path,
-        {8080: api},
+        {8080: api, 8974: health},
         {
             "bolt://neo4j@neo4j:7687/neo4j": f"sqlite:///{tmp_path}/store.db",
             "/srv/quipu/dags": str(ROOT / "dags"),
             "airflow-api-server:8080": "localhost:8080",
         },
         # PostgreSQL's driver has one URL for both ways of working, SQLite's have not.
-        {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC_CMD": f"echo sqlite+aiosqlite:///{tmp_path}/airflow.db"},
+        {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC_CMD": f"echo sqlite+aiosqlite:///{tmp_path}/airflow.db",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(health),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs),
+        },
     )
     (tmp_path / "secrets" / "airflow_database_url").chmod(0o600)
     (tmp_path / "secrets" / "airflow_database_url").write_text(f"sqlite:///{tmp_path}/airflow.db")
@@ -90,10 +94,15 @@ def test_airflow_finds_its_database_its_secrets_and_the_schedules(tmp_path: Path
     (tmp_path / "quipu" / "airflow.key").write_text("qp_1_2")
     assert native.start("airflow-init").wait(120) == 0, native.log("airflow-init")
     password = json.loads((tmp_path / "secrets" / "airflow_passwords").read_text())["admin"]
-    with started(native, "airflow-api-server"):
+    with ExitStack() as running:
+        for name in ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor"):
+            running.enter_context(started(native, name))
         url = f"http://127.0.0.1:{api}"
         token = asked(f"{url}/auth/token", {"username": "admin", "password": password})["access_token"]
-        assert asked(f"{url}/api/v2/dags", key=token)["total_entries"] == 0
+        Running.until(lambda: asked(f"{url}/api/v2/dags", key=token)["total_entries"] == 3)
+        found = asked(f"{url}/api/v2/dags", key=token)["dags"]
+        assert {dag["dag_id"] for dag in found} == {"graph_refresh", "model_training", "monitoring"}
+        assert asked(f"{url}/api/v2/importErrors", key=token)["total_entries"] == 0
 
 
 def test_prometheus_starts_with_the_deployed_rules(tmp_path: Path) -> None:
