@@ -6,23 +6,31 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.keys import KeyFile
+from etl.loading import load
+from etl.mapping import read_mapping
+from graph.neo4j_url import Address
+from graph.records import DAY
 from graph.store import open_store
 from tests.api.conftest import Running
 from tests.deploy.composed import ROOT, Native, services
 from tests.deploy.conftest import program
 from tests.deploy.test_prometheus import free_port
+from tests.neo4j import Neo4j
 
 TRANSACTION = {
     "transaction_id": "from-compose", "occurred_at": "2025-05-01T12:30:00Z", "user_id": "U-new", "amount": 86.5,
     "device_id": "D-new", "ip": "190.232.10.4", "restaurant_id": "R-new", "currency": "PEN",
 }  # fmt: skip
+
+STORE = "bolt://neo4j@neo4j:7687/neo4j"
+"""As docker-compose.yml has it."""
 
 
 @contextmanager
@@ -47,10 +55,30 @@ def asked(url: str, content: Any = None, key: str = "") -> Any:
         return json.load(answer)
 
 
-def test_the_service_scores_and_the_schedules_key_reloads(small_world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "neo4j"])
+def test_the_service_scores_and_the_schedules_key_reloads(
+    small_world: Path, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     port = free_port()
-    native = Native(tmp_path, {8000: port}, {"bolt://neo4j@neo4j:7687/neo4j": f"sqlite:///{tmp_path}/store.db"})
-    shutil.copy(small_world / "store.db", tmp_path / "store.db")
+    store_url = f"sqlite:///{tmp_path}/store.db"
+    native = Native(tmp_path, {8000: port})
+    if kind == "sqlite":
+        shutil.copy(small_world / "store.db", tmp_path / "store.db")
+        native.changes[STORE] = store_url
+    else:
+        database: Neo4j = request.getfixturevalue("neo4j_database")
+        store_url = database.empty()
+        mapping = read_mapping(small_world / "world" / "mapping.yaml")
+        with closing(open_store(f"sqlite:///{small_world}/store.db")) as whole:
+            began = int(next(iter(whole.transaction_changes())).occurred_at[0])
+        with closing(open_store(store_url)) as store:
+            load(mapping, store, until=began + DAY)
+        # Without its password, which the service takes from the file of the secret.
+        address = Address.of(store_url)
+        native.changes[STORE] = f"{address.server}/{address.database}"
+        secret = tmp_path / "secrets" / "neo4j_password"
+        secret.chmod(0o600)
+        secret.write_text(address.password)
     (tmp_path / "quipu").mkdir()
     shutil.copytree(small_world / "models", tmp_path / "quipu" / "models")
     key_file = tmp_path / "quipu" / "airflow.key"
@@ -65,9 +93,8 @@ def test_the_service_scores_and_the_schedules_key_reloads(small_world: Path, tmp
         decision = asked(f"{url}/v1/score", TRANSACTION, key)
         assert decision["band"] in ("approve", "review", "block")
         assert asked(f"{url}/v1/models/reload", {}, schedules)
-    store = open_store(f"sqlite:///{tmp_path}/store.db")
-    assert set(store.decisions([TRANSACTION["transaction_id"]])) == {TRANSACTION["transaction_id"]}
-    store.close()
+    with closing(open_store(store_url)) as store:
+        assert set(store.decisions([TRANSACTION["transaction_id"]])) == {TRANSACTION["transaction_id"]}
 
 
 def test_airflow_finds_its_database_its_secrets_and_the_schedules(tmp_path: Path) -> None:
@@ -77,7 +104,7 @@ def test_airflow_finds_its_database_its_secrets_and_the_schedules(tmp_path: Path
         tmp_path,
         {8080: api, 8974: health},
         {
-            "bolt://neo4j@neo4j:7687/neo4j": f"sqlite:///{tmp_path}/store.db",
+            STORE: f"sqlite:///{tmp_path}/store.db",
             "/srv/quipu/dags": str(ROOT / "dags"),
             "airflow-api-server:8080": "localhost:8080",
         },
