@@ -23,14 +23,16 @@ BENCHES = {
     "train": "training on all of it: time and memory",
     "startup": "from start to first decision, from the store and from a snapshot; memory",
     "service": "the full scoring path beside an endpoint that does nothing",
+    "swap": "a thousand model swaps under load, and a challenger beside: failed requests, latency, memory",
     "outage": "Neo4j stops under load and the service restarts meanwhile: what is lost, what doubled",
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
     "world": "the simulator: how hard its worlds are, and how quickly they are made",
     "browser": "Neo4j Browser: each favourite from its busiest hub, on a million transactions",
     "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
+    "schedule": "a month under a real Airflow, fed day by day, with kills; ten days filled in afterwards",
 }
-NEEDS_NO_DATA = {"browser", "outage", "world"}
+NEEDS_NO_DATA = {"browser", "outage", "schedule", "swap", "world"}
 """Benchmarks that do without the Handbook's transactions."""
 
 

@@ -53,7 +53,7 @@ class Deployment:
         arguments = command("serve", "--bundle", str(self.bundle), "--store", self.url, "--port", str(port))
         with (self.folder / "service.log").open("ab") as log:
             began = time.perf_counter()
-            with _running(arguments, log, environment(var=str(self.folder))) as process:
+            with running(arguments, log, environment(var=str(self.folder))) as process:
                 yield Running(process, port, self.key, began)
 
 
@@ -127,14 +127,15 @@ def noop() -> Iterator[Running]:
     """Starts the endpoint that does nothing."""
     port = free_port()
     began = time.perf_counter()
-    with _running([*command()[:2], "bench.noop", "--port", str(port)], subprocess.DEVNULL, environment()) as process:
+    with running([*command()[:2], "bench.noop", "--port", str(port)], subprocess.DEVNULL, environment()) as process:
         yield Running(process, port, "none", began)
 
 
 @contextmanager
-def _running(
+def running(
     arguments: Sequence[str], log: IO[bytes] | int, environ: dict[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
+    """Starts a server; on leaving, stops it as an operator would."""
     process = subprocess.Popen(arguments, cwd=ROOT, env=environ, stdout=log, stderr=log)
     try:
         yield process

@@ -110,7 +110,7 @@ class Workspace:
         named = self.path("bundle.json")
         if named.exists():
             path = self.path("models") / str(json.loads(named.read_text()))
-            if path.is_dir() and _loads(path):
+            if path.is_dir() and loads(path):
                 return path
         return self.keep_bundle(self.train().result)
 
@@ -174,7 +174,8 @@ def _opens(url: str) -> bool:
     return True
 
 
-def _loads(bundle: Path) -> bool:
+def loads(bundle: Path) -> bool:
+    """Whether a bundle is one of this version."""
     try:
         load_predictor(open_bundle(bundle))
     except QuipuError:

@@ -33,7 +33,8 @@ class Told:
         failures: what was answered otherwise than it should have been.
         repeated: requests that were sent again on purpose, and gave the original decision.
         refused: requests that found no service, because it was being restarted, and were sent again until it answered.
-        slowest: seconds, of requests that were not refused; statuses: of all answers.
+        slowest: seconds, of requests that were not refused; seconds: of all of these that were scores.
+        statuses: of all answers.
     """
 
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Told:
     repeated: int = 0
     refused: int = 0
     slowest: float = 0.0
+    seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
 
@@ -162,7 +164,10 @@ class Traffic:
                 self.told.statuses[response.status] += 1
                 self.told.refused += (refused or starting) and not (refused and starting)
                 if not (refused or starting):
-                    self.told.slowest = max(self.told.slowest, time.monotonic() - began)
+                    took = time.monotonic() - began
+                    self.told.slowest = max(self.told.slowest, took)
+                    if path == "/v1/score":
+                        self.told.seconds.append(took)
             if not starting:
                 return self._first_told(response.status, answer, refused)
             refused = True

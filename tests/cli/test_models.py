@@ -3,13 +3,18 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.facts import label_table
+from api.shadow_log import SHADOW, Shadowed, ShadowLog
 from gnn.bundle import MANIFEST, write_bundle
-from gnn.champion import CURRENT, current_bundle
+from gnn.champion import CHALLENGER, CURRENT, current_bundle
+from gnn.parity import SAMPLE
+from graph.store import open_store
 
 Quipu = Callable[..., Any]
 OWN = {"format", "quipu", "created_at", "files"}
@@ -38,12 +43,16 @@ def like(bundle: Path, *, parts: dict[str, bytes | None] | None = None, **fields
 
 
 def test_promote_list_and_go_back(quipu: Quipu, models: Path, name: str) -> None:
-    assert quipu("models", "list", "--json").json() == {"bundles": [name], "in_use": None}
+    nothing = {"in_use": None, "previous": None, "challenger": None}
+    assert quipu("models", "list", "--json").json() == {"bundles": [name], **nothing}
     assert quipu("models", "promote", name, "--json").json() == {"in_use": name}
     other = like(models / name, figures={"note": "another"})
     assert quipu("models", "promote", other).out == f"in use: {other}\n"
-    assert quipu("models", "list", "--json").json() == {"bundles": sorted([name, other]), "in_use": other}
-    assert f"{other}  in use" in quipu("models", "list").out
+    told = {"bundles": sorted([name, other]), "in_use": other, "previous": name, "challenger": None}
+    assert quipu("models", "list", "--json").json() == told
+    listed = quipu("models", "list").out.splitlines()
+    assert f"{other}  in use" in listed
+    assert f"{name}  before" in listed
     assert quipu("models", "rollback", "--json").json() == {"in_use": name}
     assert "no earlier bundle" in quipu("models", "rollback").complaint()
     assert current_bundle(models).name == name
@@ -66,6 +75,8 @@ def test_an_empty_folder_says_how_to_go_on(quipu: Quipu) -> None:
         ({"anomaly.npz": b"no trees"}, {}, "is damaged"),
         ({"network/gnn.onnx": b"no network"}, {}, "not a network that onnxruntime can load"),
         ({"network/gnn.onnx": None}, {}, "has no network/gnn.onnx"),
+        ({SAMPLE: b"no sample"}, {}, "sample.npz of bundle"),
+        ({}, {"blend": {"inputs": ["head"], "weights": [1.0], "bias": 3.0}}, "scores otherwise here"),
     ],
 )
 def test_a_bundle_that_cannot_be_served_is_not_put_in_use(
@@ -123,3 +134,62 @@ def test_a_pointer_to_a_bundle_that_is_gone_is_told(quipu: Quipu, models: Path, 
     for line in ("score tx.csv", "serve --port 0"):
         assert f"bundle {name}" in quipu(*line.split()).complaint()
     assert quipu("models", "list", "--json").json()["bundles"] == []
+
+
+def test_challenge_and_withdraw(quipu: Quipu, models: Path, name: str) -> None:
+    assert "no model is in use yet" in quipu("models", "challenge", name).complaint()
+    quipu("models", "promote", name)
+    other = like(models / name, figures={"note": "another"})
+    assert "is the one in use" in quipu("models", "challenge", name).complaint()
+    assert "no bundle nowhere" in quipu("models", "challenge", "nowhere").complaint()
+    assert quipu("models", "challenge", other, "--json").json() == {"challenger": other}
+    assert f"{other}  challenger" in quipu("models", "list").out
+    assert quipu("models", "withdraw", "--json").json() == {"withdrawn": other}
+    assert quipu("models", "withdraw").out == "there was no challenger\n"
+    assert quipu("models", "challenge", other).out == f"challenger: {other}\n"
+    quipu("models", "promote", other)
+    assert quipu("models", "list", "--json").json()["challenger"] is None
+
+
+def test_a_challenger_that_cannot_be_served_is_refused(quipu: Quipu, models: Path, name: str) -> None:
+    quipu("models", "promote", name)
+    wrong = like(models / name, catalogue_hash="0" * 64)
+    assert "was trained on other features" in quipu("models", "challenge", wrong).complaint()
+    assert not (models / CHALLENGER).exists()
+
+
+def test_the_challenger_is_compared_and_labels_say_which_was_right(
+    quipu: Quipu, small_world: Path, models: Path, name: str
+) -> None:
+    quipu("models", "promote", name)
+    assert "models challenge" in quipu("models", "shadow").complaint()
+    store = open_store(f"sqlite:///{shutil.copy(small_world / 'store.db', models.parent / 'store.db')}")
+    names = [i for chunk in store.transaction_changes(0, with_ids=True) for i in (chunk.transaction_ids or [])][-3:]
+    names.append("not-in-the-store")
+    store.upsert_labels(
+        label_table([(i, fraud, 2**51, "test") for i, fraud in zip(names[:3], (True, False, True), strict=True)])
+    )
+    store.close()
+    bands = [("block", "review"), ("review", "approve"), ("approve", "block"), ("approve", "approve")]
+    with closing(ShadowLog(models.parent / SHADOW)) as log:
+        log.append(
+            [
+                Shadowed(i, 1_000_000 * n, name, 0.1 * n, used, "new", 0.2 * n, beside)
+                for n, (i, (used, beside)) in enumerate(zip(names, bands, strict=True))
+            ]
+        )
+    url = f"sqlite:///{models.parent / 'store.db'}"
+    told = quipu("models", "shadow", "--store", url, "--json").json()
+    assert (told["champion"], told["challenger"], told["transactions"]) == (name, "new", 4)
+    assert told["agreement"] == 0.25
+    assert told["bands"]["review"] == {"approve": 1, "review": 0, "block": 0}
+    assert (told["labelled"]["transactions"], told["labelled"]["frauds"]) == (3, 2)
+    assert told["labelled"]["apart"] == {"transactions": 2, "champion_right": 0, "challenger_right": 2}
+    assert told["labelled"]["champion"] == {"precision": 0.5, "recall": 0.5}
+    assert [row["transaction_id"] for row in told["differ_most"]] == [names[2], names[1], names[3]]
+    assert [row["is_fraud"] for row in told["differ_most"]] == [True, False, None]
+    text = quipu("models", "shadow", "--store", url, "--limit", "1").out
+    assert "the champion was right on 0, the challenger on 2" in text
+    assert names[2] in text
+    assert names[1] not in text
+    assert "no decisions of the challenger other" in quipu("models", "shadow", "--challenger", "other").complaint()
