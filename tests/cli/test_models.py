@@ -170,6 +170,7 @@ def test_the_challenger_is_compared_and_labels_say_which_was_right(
         label_table([(i, fraud, 2**51, "test") for i, fraud in zip(names[:3], (True, False, True), strict=True)])
     )
     store.close()
+    names[3] = "not-loaded"
     bands = [("block", "review"), ("review", "approve"), ("approve", "block"), ("approve", "approve")]
     with closing(ShadowLog(models.parent / SHADOW)) as log:
         log.append(
