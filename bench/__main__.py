@@ -31,8 +31,9 @@ BENCHES = {
     "browser": "Neo4j Browser: each favourite from its busiest hub, on a million transactions",
     "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
     "schedule": "a month under a real Airflow, fed day by day, with kills; ten days filled in afterwards",
+    "drift": "a drifting world: alert, training, a challenger that wins, a swap under load, quality after it",
 }
-NEEDS_NO_DATA = {"browser", "outage", "schedule", "swap", "world"}
+NEEDS_NO_DATA = {"browser", "drift", "outage", "schedule", "swap", "world"}
 """Benchmarks that do without the Handbook's transactions."""
 
 
