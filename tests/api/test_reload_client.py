@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.keys import KeyFile
 from api.reload_client import reload_or_roll_back, tell_to_reload
 from gnn.bundle import write_bundle
 from gnn.champion import history, promote
@@ -102,6 +103,17 @@ def test_what_was_promoted_since_is_left_alone(models: Path) -> None:
 def test_a_real_service_says_what_is_in_use(service: Running, small_bundle: Path) -> None:
     service.start()
     url = f"http://127.0.0.1:{service.port}"
-    assert small_bundle.name in json.dumps(tell_to_reload(url, service.key))
+    _, admin = KeyFile(service.folder / "var" / "keys.json").create("schedules", ["admin"])
+
+    def told() -> bool:  # a running service looks at its keys again within moments
+        try:
+            return small_bundle.name in json.dumps(tell_to_reload(url, admin))
+        except InputError as error:
+            assert "401" in error.message
+            return False
+
+    service.until(told)
+    with pytest.raises(InputError, match="403"):
+        tell_to_reload(url, service.key)
     with pytest.raises(InputError, match="401"):
         tell_to_reload(url, None)
