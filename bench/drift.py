@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import average_precision_score
 
 from api.keys import KeyFile
 from bench.airflow import PARTS, Airflow
@@ -28,14 +29,17 @@ from bench.traffic import Told, Traffic
 from etl.loading import load
 from etl.mapping import read_mapping
 from etl.simulator import WorldSettings, simulate, write
-from gnn.champion import history, promote
+from gnn.bundle import open_bundle
+from gnn.champion import current_bundle, history, promote
+from gnn.decided import replayed_decisions
 from gnn.delayed import Quality, wilson
 from gnn.monitor_report import MonitorReport
 from gnn.monitoring import monitor
 from gnn.pipeline import train_bundle
+from gnn.replay import read_history
 from gnn.training import TrainingSettings
 from gnn.watch import watch
-from graph.progress import Progress
+from graph.progress import Progress, Silent
 from graph.records import DAY
 from graph.store import open_store
 
@@ -128,7 +132,27 @@ def run(work: Workspace) -> Section:
                 seen = _until_swapped(place, service, alerts, work.progress)
                 after, resolved = _aftermath(place, alerts)
     old = place.monitored(folder / "before", JUDGED)
-    return _section(place, calm, seen, old, after, resolved)
+    section = _section(place, calm, seen, old, after, resolved)
+    for when, models in (("had the first model stayed", folder / "before"), ("by the new model", place.models)):
+        section.figures.append(Figure(f"average precision after the swap, {when}", ranking(place.url, models)))
+    return section
+
+
+def ranking(url: str, models: Path) -> float:
+    """Average precision of the model in use on what came after drift was looked for: it asks for no threshold."""
+    store = open_store(url)
+    try:
+        whole = read_history(store)
+    finally:
+        store.close()
+    wanted = (whole.occurred_at >= _day(FOUND)) & (whole.occurred_at < _day(DAYS))
+    bundle = open_bundle(current_bundle(models))
+    decided = replayed_decisions(whole, bundle, wanted, np.zeros(len(whole), np.bool_), Silent())
+    if decided is None:
+        return float("nan")
+    label = whole.labels_as_of(None)[0][decided.rows]
+    known = label >= 0
+    return float(average_precision_score(label[known] == 1, decided.probability[known]))
 
 
 def _until_swapped(place: _Place, service: Running, alerts: Alerting, progress: Progress) -> _Seen:
@@ -250,12 +274,13 @@ def _ripe_since_swap(report: MonitorReport) -> list[Quality]:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Known frauds, those found, what was flagged, and the share of the money at stake that was saved, of weeks."""
+    """Sums over weeks: known frauds, those found, flagged and labelled rows, share saved of the money at stake."""
 
     weeks: int
     frauds: int
     caught: int
     flagged: int
+    labelled: int
     saved: float
 
 
@@ -266,6 +291,7 @@ def _together(weeks: list[Quality]) -> _Sum:
         sum(week.frauds for week in weeks),
         sum(week.caught for week in weeks),
         sum(week.flagged for week in weeks),
+        sum(week.labelled for week in weeks),
         sum(week.saved for week in weeks) / at_stake if at_stake else float("nan"),
     )
 
@@ -280,7 +306,7 @@ def _quality(when: str, found: _Sum) -> list[Figure]:
     counted = f"{found.caught} of {found.frauds} frauds, complete weeks: {found.weeks}; 95%: {low:.2f} to {high:.2f}"
     return [
         Figure(f"recall {when}", _recall(found), note=counted),
-        Figure(f"precision {when}", precision, note=f"{found.flagged} flagged"),
+        Figure(f"precision {when}", precision, note=f"{found.flagged:,} of {found.labelled:,} flagged"),
         Figure(f"share of the money at stake saved {when}", found.saved),
     ]
 
