@@ -42,7 +42,9 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("demo", "init", "monitor", "train", "serve")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("demo", "init", "monitor", "train", "serve")]
+)
 def test_a_command_without_its_arguments_tells_its_usage(quipu: Quipu, command: str) -> None:
     ran = quipu(command)
     assert ran.status == 2

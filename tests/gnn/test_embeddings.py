@@ -239,7 +239,7 @@ def test_ring_users_are_like_ring_users(ring_of: dict[str, str], refresh: Embedd
 
 
 def test_so_are_those_whose_fraud_nobody_knows_of_yet(ring_of: dict[str, str], store: Store, bundle: Path) -> None:
-    """While rings are at work: members without a label that says fraud have more ring members around them than chance."""
+    """While rings are at work: members without a label that says fraud have ring members around them."""
     near, chance, count = 0.0, 0.0, 0
     for day in ("2025-03-01", "2025-03-08", "2025-03-15"):
         at = int(np.datetime64(day, "us").astype(np.int64))
