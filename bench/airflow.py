@@ -12,8 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
@@ -22,6 +24,8 @@ from graph.errors import QuipuError
 
 PARTS = ("api-server", "scheduler", "dag-processor")
 _LONGEST = 180.0
+_PAGE = 1000
+"""Runs, task instances or events asked for at once; there are never more."""
 
 
 class Airflow:
@@ -40,6 +44,8 @@ class Airflow:
         base = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "QUIPU"))}
         self.environment = {
             **base,
+            # Tasks share few cores: threads of theirs that wait for each other would only take time from the others.
+            "OMP_NUM_THREADS": "1",
             **quipu,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -50,6 +56,7 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": str(_PAGE),
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
@@ -63,6 +70,7 @@ class Airflow:
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._token: str | None = None
 
     def start(self, parts: Sequence[str] = PARTS) -> None:
         """Makes the database and starts these parts, the API's among them; returns when the API answers."""
@@ -92,19 +100,19 @@ class Airflow:
             _kill_if_there(pid)
         process.wait()
 
-    def kill_task(self, dag: str) -> str | None:
-        """Kills the process that runs a task of this DAG, with SIGKILL; returns the task, None where none runs."""
-        titles = {f"airflow worker -- {task['id']}": str(task["task_id"]) for task in self.tasks(dag, "running")}
+    def kill_task(self, dag: str, task: str) -> bool:
+        """Kills the process that runs this task of a DAG, with SIGKILL; returns whether one ran."""
+        titles = {f"airflow worker -- {one['id']}" for one in self.tasks(dag, "running") if one["task_id"] == task}
         scheduler = psutil.Process(self._running["scheduler"].pid)
         for child in scheduler.children(recursive=True):
             try:
                 title = " ".join(child.cmdline()).strip()
                 if title in titles:
                     child.kill()
-                    return titles[title]
+                    return True
             except psutil.Error:  # it has just ended
                 continue
-        return None
+        return False
 
     def stop(self) -> None:
         """Kills all that runs."""
@@ -125,22 +133,38 @@ class Airflow:
 
     def get(self, path: str) -> dict[str, Any]:
         """An answer of the API below /api/v2."""
-        token = json.loads(self._read("/auth/token"))["access_token"]
-        answer: dict[str, Any] = json.loads(self._read(f"/api/v2{path}", token))
+        if self._token is None:
+            self._token = str(json.loads(self._read("/auth/token"))["access_token"])
+        answer: dict[str, Any] = json.loads(self._read(f"/api/v2{path}", self._token))
         return answer
 
     def runs(self, dag: str, state: str | None = None) -> list[dict[str, Any]]:
         """The runs of a DAG, in order of creation."""
         of_state = f"&state={state}" if state else ""
-        runs: list[dict[str, Any]] = self.get(f"/dags/{dag}/dagRuns?limit=1000&order_by=id{of_state}")["dag_runs"]
+        runs: list[dict[str, Any]] = self.get(f"/dags/{dag}/dagRuns?limit={_PAGE}&order_by=id{of_state}")["dag_runs"]
         return runs
 
     def tasks(self, dag: str, state: str) -> list[dict[str, Any]]:
         """The task instances of a DAG in a state."""
-        found: list[dict[str, Any]] = self.get(f"/dags/{dag}/dagRuns/~/taskInstances?state={state}&limit=1000")[
-            "task_instances"
-        ]
+        path = f"/dags/{dag}/dagRuns/~/taskInstances?state={state}&limit={_PAGE}"
+        found: list[dict[str, Any]] = self.get(path)["task_instances"]
         return found
+
+    def asset_events(self) -> list[dict[str, Any]]:
+        """What was announced of assets, in order, each with the runs that it triggered (`created_dagruns`)."""
+        events: list[dict[str, Any]] = self.get(f"/assets/events?limit={_PAGE}&order_by=timestamp")["asset_events"]
+        return events
+
+    def returned(self, dag: str, run: str, task: str) -> Any:
+        """What a task of a run returned; None where it did not end well, or was left out."""
+        path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/return_value"
+        try:
+            value = self.get(path)["value"]
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return json.loads(value) if isinstance(value, str) else value
 
     def wait(self, what: str, done: Callable[[], object], longest: float = _LONGEST) -> None:
         """Waits until `done()` is true; an API that does not answer counts as false.
@@ -153,8 +177,8 @@ class Airflow:
             try:
                 if done():
                     return
-            except (OSError, ValueError, KeyError, urllib.error.URLError):
-                pass
+            except (OSError, ValueError, KeyError):
+                self._token = None
             time.sleep(0.3)
         raise QuipuError(f"{what} did not come within {longest:.0f} s", hint=f"see the logs in {self.home}")
 

@@ -77,9 +77,10 @@ class _Seen:
 class _Place:
     """A store with the first days of a world, and a champion that has learnt them."""
 
-    def __init__(self, folder: Path, drift: float, progress: Progress) -> None:
-        self.folder, self.var, self.models = folder, folder / "var", folder / "var" / "models"
-        world = WorldSettings(users=_USERS, days=DAYS, seed=_SEED, fraud_rate=_FRAUD_RATE, drift=drift, start=FIRST)
+    def __init__(self, folder: Path, drift: float, seed: int, progress: Progress) -> None:
+        self.seed, self.folder = seed, folder
+        self.var, self.models = folder / "var", folder / "var" / "models"
+        world = WorldSettings(users=_USERS, days=DAYS, seed=seed, fraud_rate=_FRAUD_RATE, drift=drift, start=FIRST)
         write(simulate(world), folder / "world")
         self.mapping = folder / "world" / "mapping.yaml"
         self.url = f"sqlite:///{folder}/quipu.db"
@@ -110,14 +111,14 @@ class _Place:
             store.close()
 
 
-def run(work: Workspace) -> Section:
-    """The drill, and the same world without drift."""
+def run(work: Workspace, *, seed: int = _SEED) -> Section:
+    """The drill, and the same world without drift; the seed is of the world."""
     folder = work.emptied("drift")
     with work.progress.stage("the same world without drift"):
-        steady = _Place(folder / "steady", 0.0, work.progress)
+        steady = _Place(folder / "steady", 0.0, seed, work.progress)
         steady.load(FOUND)
         calm = steady.monitored(steady.models, FOUND)
-    place = _Place(folder / "drifting", 1.0, work.progress)
+    place = _Place(folder / "drifting", 1.0, seed, work.progress)
     # What the first model would have gone on to do is asked of a folder in which it stays in use.
     shutil.copytree(place.models, folder / "before")
     _, key = KeyFile(place.var / "keys.json").create("bench", ["score", "label", "admin"])
@@ -196,9 +197,7 @@ def _until_swapped(place: _Place, service: Running, alerts: Alerting, progress: 
         for dag in dags:
             seen.runs[dag] = [(one["run_type"], one["state"]) for one in airflow.runs(dag)]
         training = airflow.runs("model_training")[0]["dag_run_id"]
-        path = f"/dags/model_training/dagRuns/{training}/taskInstances/compare/xcomEntries/return_value"
-        verdict = airflow.get(path)["value"]
-        seen.verdict = json.loads(verdict) if isinstance(verdict, str) else verdict
+        seen.verdict = airflow.returned("model_training", training, "compare")
     finally:
         airflow.stop()
     return seen
@@ -263,7 +262,7 @@ def _section(
         "why": old.why,
         "weeks": {name: _by_week(report) for name, report in (("first model", old), ("new model", new))},
     }
-    title = f"{_USERS:,} users, {DAYS} days; learnt {LEARNT}, drift looked for on day {FOUND}"
+    title = f"{_USERS:,} users, seed {place.seed}, {DAYS} days; learnt {LEARNT}, drift looked for on day {FOUND}"
     return Section("drift", title, figures, details)
 
 
