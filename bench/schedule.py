@@ -233,7 +233,7 @@ def _scheduled(seen: _Seen, days: int, models: int) -> list[Figure]:
             sum(len(_triggered(event, "monitoring")) == 1 for event in refreshed),
             at_least=days,
         ),
-        Figure("days on which it announced drift", len(drifts), at_least=1),
+        Figure("days on which it announced drift", len(drifts), at_least=min(weeks, 1)),
         Figure("model_training by time", training["scheduled"], at_least=weeks),
         Figure(
             "model_training by the asset of drift",

@@ -61,7 +61,7 @@ def graph_refresh() -> None:
 
     @task
     def snapshot_index() -> dict[str, Any]:
-        """A snapshot of the as-of index, for new processes to start from."""
+        """A snapshot of the as-of index of all that the store has."""
         from gnn.refresh import refresh_snapshot
 
         with store() as opened:

@@ -43,10 +43,10 @@ def refresh_embeddings(store: Store, models: Path, at: int, *, progress: Progres
 
 
 def refresh_snapshot(store: Store, models: Path, folder: Path, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Writes a snapshot of the as-of index of all that the store has, from which a new process starts.
+    """Writes a snapshot of the as-of index of all that the store has.
 
     It holds what the model in use asks for (all there is, before the first model), and goes on from the snapshot
-    before.
+    before. The folder is not to be that of the service's own snapshots, which tell what of its spool they hold.
 
     Returns:
         `path`, and how many `transactions` and `labels` it holds.
