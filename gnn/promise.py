@@ -1,4 +1,5 @@
-"""What a policy promises: how it did on the held-out rows that its thresholds were chosen on.
+"""What a policy promises: how it did on the held-out rows that its thresholds were chosen on, and how many alerts it
+gives on the latest transactions, whose labels are not known yet.
 
 Monitoring holds what happens later against it. Rows are weighted, where genuine ones were sampled.
 """
@@ -36,10 +37,26 @@ def promised(
     """
     bands = policy.bands(probability)
     flagged, blocked = bands != APPROVE, bands == BLOCK
-    total, frauds = weight.sum(), weight[fraud].sum()
+    frauds = weight[fraud].sum()
     caught = weight[flagged & fraud].sum()
     lost = weight * np.where(fraud, policy.costs.fraud_loss * amount, 0.0)
     spent = weight * policy.costs.spent(reviewed=bands == REVIEW, blocked=blocked, fraud=fraud, amount=amount)
+    return {
+        **volume(policy, probability, weight),
+        "precision": _number(caught / weight[flagged].sum()) if flagged.any() else None,
+        "recall": _number(caught / frauds) if frauds else None,
+        "saved_share": _number((lost - spent).sum() / lost.sum()) if lost.sum() else None,
+    }
+
+
+def volume(policy: Policy, probability: NDArray[np.float64], weight: NDArray[np.float64]) -> dict[str, Any]:
+    """The part of a promise that needs no labels: rows, review_share, block_share and probabilities of `promised`.
+
+    Of the latest transactions it tells better than held-out rows do how many alerts there will be: they are more like
+    those to come, and the model that decides in the end can score them, for it has not learnt from them.
+    """
+    bands = policy.bands(probability)
+    total = weight.sum()
     ranges = np.bincount(
         np.searchsorted(PROBABILITY_EDGES, probability, side="left"),
         weights=weight,
@@ -48,10 +65,7 @@ def promised(
     return {
         "rows": _number(total**2 / (weight**2).sum()),
         "review_share": _number(weight[bands == REVIEW].sum() / total),
-        "block_share": _number(weight[blocked].sum() / total),
-        "precision": _number(caught / weight[flagged].sum()) if flagged.any() else None,
-        "recall": _number(caught / frauds) if frauds else None,
-        "saved_share": _number((lost - spent).sum() / lost.sum()) if lost.sum() else None,
+        "block_share": _number(weight[bands == BLOCK].sum() / total),
         "probabilities": [_number(share) for share in ranges / total],
     }
 

@@ -17,7 +17,7 @@ from gnn.calibration import Blend
 from gnn.catalogue import Catalogue
 from gnn.head import HeadInfo, HeadSettings, Rows, train_head
 from gnn.policy import Costs, Policy
-from gnn.promise import promised
+from gnn.promise import promised, volume
 from gnn.replay import History, Replay
 from gnn.tensors import EgoStore
 from gnn.trees import Forest
@@ -34,6 +34,8 @@ _FEWEST_GNN_FRAUDS = 20
 _ANOMALY_ROWS = 256
 _VALIDATION_SHARE = 0.2
 _RIPE = 0.9
+_LATEST_ROWS = 1_000
+"""Fewer of the latest transactions than these say less of the number of alerts than held-out ones do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,27 +256,24 @@ def train_models(
     head, info = heads.train(split.early, validation=validation)
     network, places = _train_network(features, candidates, split, settings, progress)
     late = places.late
-    scores: dict[str, NDArray[Any] | None] = {
-        "head": head.predict(features[candidates.rows[late]]),
-        "anomaly": anomaly.predict(features[candidates.rows[late]]),
-        "gnn": None,
-    }
-    gnn_base = 0.0
-    if network is not None:
-        logits, _ = network.predict(candidates.egos, features[candidates.rows], late)
-        scores["gnn"] = logits.astype(np.float64)
-        gnn_base = float(np.average(logits, weights=places.weight[late]))
+    scores = _scores(head, anomaly, network, features, candidates, late)
+    gnn_base = 0.0 if scores["gnn"] is None else float(np.average(scores["gnn"], weights=places.weight[late]))
     late_y = y[candidates.rows[late]]
     unlabelled = not y.any()
     blend = Blend(("head",), (1.0,), 0.0) if unlabelled else Blend.fit(scores, late_y, places.weight[late])
-    probability = blend.probabilities({k: v for k, v in scores.items() if v is not None})
+    probability = _probability(blend, scores)
     amount = history.amount[candidates.rows[late]] / 100.0
     policy = Policy.choose(probability, late_y, amount, settings.costs, places.weight[late])
+    promise = promised(policy, probability, late_y, amount, places.weight[late])
     epochs = [] if network is None else [asdict(epoch) for epoch in network.history]
     if held_back:
         head, _ = heads.train(split.both, rounds=[max(1, round(trees * 1.1)) for trees in info.rounds])
         if network is not None:
             network = _train_on(features, candidates, y, places, settings, progress, epochs=network.best_epoch)
+        latest = _latest(history, candidates, split)
+        if len(latest) >= _LATEST_ROWS:
+            unseen = _probability(blend, _scores(head, anomaly, network, features, candidates, latest))
+            promise |= volume(policy, unseen, np.ones(len(latest)))
     label_delay = _delays(history, until_row, at)
     figures = {
         "transactions": until_row,
@@ -294,13 +293,42 @@ def train_models(
                 if values is not None
             },
         },
-        "promised": promised(policy, probability, late_y, amount, places.weight[late]),
+        "promised": promise,
         "head": {"rounds": info.rounds, "rows": info.rows, "chosen_by": info.chosen_by},
         "network": {"epochs": epochs} if epochs else None,
         "label_delay_days": label_delay,
         "gain": dict(zip(Catalogue.of(history.schema).names, np.round(info.gain, 6).tolist(), strict=True)),
     }
     return Trained(head, anomaly, network, blend, policy, gnn_base, figures)
+
+
+def _scores(
+    head: Forest,
+    anomaly: Forest,
+    network: "TrainedGnn | None",
+    features: NDArray[np.float32],
+    candidates: Candidates,
+    places: NDArray[np.int64],
+) -> dict[str, NDArray[np.float64] | None]:
+    """What each model says of the candidates at these places, float64 each; None where there is no model."""
+    rows = features[candidates.rows[places]]
+    logits = None if network is None else network.predict(candidates.egos, features[candidates.rows], places)[0]
+    return {
+        "head": head.predict(rows),
+        "anomaly": anomaly.predict(rows),
+        "gnn": None if logits is None else logits.astype(np.float64),
+    }
+
+
+def _probability(blend: Blend, scores: dict[str, NDArray[np.float64] | None]) -> NDArray[np.float64]:
+    return blend.probabilities({name: values for name, values in scores.items() if values is not None})
+
+
+def _latest(history: History, candidates: Candidates, split: _Split) -> NDArray[np.int64]:
+    """Places of candidates drawn at random that occurred after all that models learn from."""
+    rows = candidates.rows
+    after = history.occurred_at[rows] > history.occurred_at[split.both].max()
+    return np.flatnonzero(candidates.drawn & after & (rows < len(split.y)))
 
 
 class _Heads:

@@ -18,7 +18,7 @@ from gnn.monitor_report import MonitorReport
 from gnn.monitoring import monitor
 from gnn.pipeline import train_bundle
 from gnn.policy import Costs, Policy
-from gnn.promise import promised
+from gnn.promise import promised, volume
 from gnn.replay import read_history
 from gnn.training import TrainingSettings
 from graph.errors import InputError, NotEnoughData
@@ -221,6 +221,8 @@ def test_a_promise_counts_rows_by_their_weight() -> None:
     assert made["recall"] == 0.5
     assert made["saved_share"] == pytest.approx((200 - 100 - 15) / 200)
     assert sum(made["probabilities"]) == pytest.approx(1)
+    latest = volume(policy, np.array([0.1, 0.1, 0.1, 0.5]), np.ones(4))
+    assert (latest["rows"], latest["review_share"], latest["block_share"]) == (4, 0.25, 0)
 
 
 def test_a_bundle_has_its_reference_and_its_promise(small_bundle_of: Path) -> None:

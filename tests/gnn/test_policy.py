@@ -36,6 +36,18 @@ def test_no_other_thresholds_cost_much_less(costs: Costs) -> None:
     assert total(chosen, *later) <= min(total(other, *later) for other in others) * 1.03
 
 
+def test_alerts_that_do_not_pay_for_certain_are_not_given() -> None:
+    """Most rows stand where a review costs about what it saves: to review them all or none costs much the same."""
+    rng = np.random.default_rng(3)
+    p = np.concatenate([rng.uniform(0.3, 0.9, 300), rng.uniform(0.0505, 0.0515, 40_000), rng.uniform(0, 0.01, 60_000)])
+    y = rng.random(len(p)) < p
+    amount = np.full(len(p), 100.0)
+    chosen = Policy.choose(p, y, amount, Costs(review=5))
+    assert (chosen.bands(p) != APPROVE).mean() < 0.1
+    everything = Policy(0.05, chosen.block_at, chosen.costs)
+    assert total(chosen, p, y, amount) < 1.02 * total(everything, p, y, amount)
+
+
 def test_dearer_reviews_are_made_less_often() -> None:
     p, y, amount = world(50_000)
     shares = [(Policy.choose(p, y, amount, Costs(review=cost)).bands(p) == REVIEW).mean() for cost in (1, 5, 20)]
