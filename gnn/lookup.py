@@ -24,11 +24,13 @@ OTHERS = 4
 OTHERS_WALK = 16
 RECENT = 8
 """How many of the walked transactions count as the latest few."""
+LABELS = 4
+"""How many of an entity's latest labels count as the latest few."""
 PRIOR = 5.0
 """Genuine transactions assumed in a risk, so that one fraud in one transaction isn't certainty."""
 
 TRANSACTION = 7
-ENTITY = 31
+ENTITY = 34
 RING = 3
 """How many of an entity's features, the last ones, tell of its ring."""
 USER_ONLY = 1
@@ -150,7 +152,7 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
             out[at + 8] = amount / (mean + 1.0)
         out[at + 11] = (t - s.occurred_at[h.rows[start + now - 1]]) / 1e6
         out[at + 12] = (t - s.occurred_at[h.rows[start]]) / 1e6
-        _bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 22)
+        _bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 25)
     _risk(s, entity, t, out, at + 13)
 
 
@@ -196,6 +198,14 @@ def _risk(s, entity, t, out, at):  # type: ignore[no-untyped-def]
     out[at + 7] = ever / (known + PRIOR)
     if now > 0:
         out[at + 8] = (t - s.label_known_at[f.rows[start + now - 1]]) / 1e6
+        out[at + 9] = (t - s.label_known_at[f.rows[start]]) / 1e6
+        if in_month < now:
+            out[at + 10] = (t - s.label_known_at[f.rows[start + in_month]]) / 1e6
+    if known > 0:
+        # Whatever became known at one time is counted together: its order means nothing.
+        since = s.label_known_at[k.rows[k.start[entity] + max(known - LABELS, 0)]]
+        labels = known - before_within(k, s.label_known_at, k.start[entity], known, since)
+        out[at + 11] = total(f, start, before_within(f, s.label_known_at, start, now, since), now) / labels
 
 
 @kernel
@@ -220,9 +230,9 @@ def _amounts(h, start, low, now, amount, out, at):  # type: ignore[no-untyped-de
     variance = max(squared / n - mean * mean, 0.0)
     out[at + 9] = (amount - mean) / (np.sqrt(variance) + 0.05 * mean + 100.0)
     out[at + 10] = amount / (largest + 1.0)
-    out[at + 25] = larger / n
-    out[at + 26] = same / n
-    out[at + 27] = latest / min(n, RECENT) / (mean + 1.0)
+    out[at + 28] = larger / n
+    out[at + 29] = same / n
+    out[at + 30] = latest / min(n, RECENT) / (mean + 1.0)
 
 
 @kernel

@@ -171,6 +171,26 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
             arrived = [j for j in range(i) if h.ids[j, column] == entity]
             told = [[f for k, f in final.get(j, []) if k < t] for j in arrived]
             assert features[i, at[f"{name}_fraud_all"]] == sum(bool(f and f[-1]) for f in told)
+            changes = [change for j in arrived for change in _changes(final.get(j, [])) if change[0] < t]
+            ages = [(t - k) / 1e6 for k, _ in changes]
+            lately = [age for age in ages if age <= 30 * DAY / 1e6]
+            first = [min(k for k, _ in final[j]) for j in arrived if j in final]
+            first = sorted(k for k in first if k < t)
+            since = first[-4:][0] if first else None
+            latest = [change for k, change in changes if since is not None and k >= since]
+            share = sum(latest) / sum(k >= since for k in first) if since is not None else np.nan
+            for measure, wanted in (
+                ("fraud_age", max(ages, default=np.nan)),
+                ("fraud_age_30d", max(lately, default=np.nan)),
+                ("fraud_latest", share),
+            ):
+                np.testing.assert_allclose(features[i, at[f"{name}_{measure}"]], wanted, rtol=1e-6)
+
+
+def _changes(told: list[tuple[int, bool]]) -> list[tuple[int, int]]:
+    """When a transaction's labels, in the order of time, made it a fraud (1) or none any more (-1)."""
+    states = [False, *(f for _, f in told)]
+    return [(k, int(f) - int(before)) for (k, f), before in zip(told, states[:-1], strict=True) if f != before]
 
 
 @given(transactions)
