@@ -145,6 +145,8 @@ _WEEKLY = {
     "auc": "AUC",
     "user_precision_at_100": "users@100",
     "recall_at_1%_fpr": "recall@1%",
+    "flagged_share": "flagged",
+    "flagged_to_promised": "to promised",
     "saved": "saved",
 }
 

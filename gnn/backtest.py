@@ -26,6 +26,7 @@ _COLUMNS = [
     "user_id",
     "amount",
     "user_first_at",
+    "promised_share",
 ]
 
 
@@ -48,8 +49,9 @@ def backtest(
 
     Returns:
         A table: transaction_id, occurred_at, probability, band, model_version, is_fraud (by the last label that ever
-        became known; null where there is none), and for reports user_id, amount and user_first_at (when the user's
-        first transaction occurred).
+        became known; null where there is none), and for reports user_id, amount, user_first_at (when the user's
+        first transaction occurred) and promised_share (the share of transactions that the row's model, at its
+        training, promised to flag).
 
     Raises:
         InputError: the period is empty, or `retrain_every` means more than 1,000 trainings.
@@ -99,11 +101,13 @@ def _table(store: Store, history: History, rows: NDArray[np.int64], run: Rolling
         mine = version == i
         bands[mine] = model.policy.bands(probability[mine])
     names = np.array([model.version for model in run.models], object)
+    promised = np.array([model.promised_share for model in run.models])
     table = facts_of(store, history, rows)
     for name, values in {
         "probability": pa.array(probability),
         "band": pa.array(bands.tolist(), pa.string()),
         "model_version": pa.array(names[version].tolist(), pa.string()),
+        "promised_share": pa.array(promised[version]),
     }.items():
         table = table.append_column(name, values)
     return table.select(_COLUMNS)

@@ -18,6 +18,7 @@ from gnn.bundle import open_bundle
 from gnn.champion import current_bundle, history, list_bundles
 from gnn.evaluation import compare
 from gnn.pipeline import train_bundle
+from gnn.promise import flagged_share
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Served, train_served
 from gnn.serving import load_predictor
@@ -198,10 +199,12 @@ def as_known(whole: History, until: int) -> History:
 def _champion(path: Path) -> tuple[Served, GraphSchema, int]:
     bundle = open_bundle(path)
     predictor, serving = load_predictor(bundle)
-    trained_until = bundle.manifest.get("figures", {}).get("trained_until")
+    figures = bundle.manifest.get("figures", {})
+    trained_until = figures.get("trained_until")
     if not isinstance(trained_until, int):
         raise BundleError(f"the manifest of bundle {bundle.name} does not tell as of when it was trained")
-    return Served(predictor, serving.policy, bundle.name), serving.schema, trained_until
+    promised = flagged_share(figures.get("promised"))
+    return Served(predictor, serving.policy, bundle.name, promised), serving.schema, trained_until
 
 
 def _as_schema(whole: History, schema: GraphSchema) -> History:

@@ -234,6 +234,8 @@ def _drawn(rows: Scored, way: Resampling, costs: Costs, drop_detected: bool) -> 
         figures["recall"] = caught / frauds
         figures["f1"] = 2 * caught / (flagged + frauds)
         figures["flagged_share"] = flagged / size
+        if rows.promised is not None:
+            figures["flagged_to_promised"] = flagged / total(rows.promised)
         figures["blocked_genuine_share"] = total(rows.blocked & ~fraud) / (size - frauds)
         if rows.amount is not None:
             lost = np.where(fraud, costs.fraud_loss * rows.amount, 0.0)

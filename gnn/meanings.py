@@ -83,6 +83,12 @@ MEANINGS: dict[str, Meaning] = {
     "flagged_share": Meaning(
         "Transactions flagged", "share", None, "Share of all transactions that are reviewed or blocked: the workload."
     ),
+    "flagged_to_promised": Meaning(
+        "Flagged, against what was promised",
+        "score",
+        None,
+        "Transactions flagged for each one that the thresholds promised when they were chosen; 1 is as promised.",
+    ),
     "blocked_genuine_share": Meaning(
         "Genuine transactions blocked", "share", False, "Share of good customers' transactions that are turned away."
     ),

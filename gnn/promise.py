@@ -4,6 +4,7 @@ gives on the latest transactions, whose labels are not known yet.
 Monitoring holds what happens later against it. Rows are weighted, where genuine ones were sampled.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -68,6 +69,11 @@ def volume(policy: Policy, probability: NDArray[np.float64], weight: NDArray[np.
         "block_share": _number(weight[bands == BLOCK].sum() / total),
         "probabilities": [_number(share) for share in ranges / total],
     }
+
+
+def flagged_share(promise: Mapping[str, Any] | None) -> float:
+    """The share of transactions that a promise says will be reviewed or blocked; NaN where nothing was promised."""
+    return float(promise["review_share"] + promise["block_share"]) if promise else float("nan")
 
 
 def _number(value: np.floating[Any]) -> float:

@@ -50,7 +50,7 @@ def render_report(evaluation: Evaluation, *, title: str, against: dict[str, Any]
         summary=summary,
         figures=figures,
         weeks=evaluation.weeks,
-        weekly=[name for name in (*weekly, "recall_at_1%_fpr", "saved") if name in figures],
+        weekly=[name for name in (*weekly, "recall_at_1%_fpr", "flagged_to_promised", "saved") if name in figures],
         groups={
             "By kind of fraud": evaluation.typologies,
             "By how long the user has been known": evaluation.histories,

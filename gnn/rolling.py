@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gnn.bundle import open_bundle
 from gnn.policy import Policy
 from gnn.predictor import Predictor
+from gnn.promise import flagged_share
 from gnn.replay import History, Replay
 from gnn.serving import load_predictor, save_bundle
 from gnn.tensors import EgoStore
@@ -195,11 +196,13 @@ class Served:
     Attributes:
         predictor, policy: see there.
         version: the bundle's name.
+        promised_share: the share of transactions that it promises to flag (see `gnn.promise`).
     """
 
     predictor: Predictor
     policy: Policy
     version: str
+    promised_share: float
 
     def score(self, features: NDArray[np.float32], egos: EgoStore) -> NDArray[np.float64]:
         """Probabilities, float64[n, 1]."""
@@ -223,4 +226,4 @@ def train_served(
     with tempfile.TemporaryDirectory(prefix="quipu-backtest-") as folder:
         bundle = open_bundle(save_bundle(Path(folder), trained, history, features))
         predictor, serving = load_predictor(bundle)
-        return Served(predictor, serving.policy, bundle.name)
+        return Served(predictor, serving.policy, bundle.name, flagged_share(trained.figures["promised"]))

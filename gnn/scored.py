@@ -17,7 +17,8 @@ from graph.records import DAY, TIMESTAMP
 
 COLUMNS: Final = ("transaction_id", "occurred_at", "probability", "band", "model_version", "is_fraud")
 """Columns that a table of scores has. There may be `user_id`, `amount` (in units of the currency),
-`user_first_at` (when the user's first transaction occurred) and `typology` (the kind of each fraud) too."""
+`user_first_at` (when the user's first transaction occurred), `promised_share` (the share of transactions that the row's
+model promised to flag) and `typology` (the kind of each fraud) too."""
 
 KnownUsers = Mapping[date, Set[str]]
 """By day (UTC), the users who were known as compromised before it."""
@@ -38,6 +39,7 @@ class Scored:
         user: int64[n], numbers of users, or None.
         known: bool[n], the user was known as compromised before that day.
         user_age: int64[n], microseconds since the user's first transaction, or None.
+        promised: float64[n], the share of transactions that the row's model promised to flag, or None.
         typology: n texts, null where genuine or not told, or None.
         models: distinct model versions.
         unlabelled: how many rows were left out for want of a label.
@@ -55,6 +57,7 @@ class Scored:
     user: NDArray[np.int64] | None
     known: NDArray[np.bool_]
     user_age: NDArray[np.int64] | None
+    promised: NDArray[np.float64] | None
     typology: pa.ChunkedArray | None
     models: tuple[str, ...]
     unlabelled: int
@@ -79,6 +82,7 @@ class Scored:
             user=None if self.user is None else self.user[places],
             known=self.known[places],
             user_age=None if self.user_age is None else self.user_age[places],
+            promised=None if self.promised is None else self.promised[places],
             typology=None if self.typology is None else self.typology.take(pa.array(places)),
         )
 
@@ -132,6 +136,9 @@ def read_scores(scores: pa.Table | pd.DataFrame, known_compromised: KnownUsers |
     if "user_first_at" in table.column_names:
         first = _cast(table, "user_first_at", TIMESTAMP).cast(pa.int64())
         age = occurred - _numbers(first, "user_first_at").astype(np.int64)
+    promised = None
+    if "promised_share" in table.column_names:
+        promised = _numbers(_cast(table, "promised_share", pa.float64()), "promised_share")
     whole = Scored(
         transaction_id=_cast(table, "transaction_id", pa.string()),
         occurred_at=occurred,
@@ -145,6 +152,7 @@ def read_scores(scores: pa.Table | pd.DataFrame, known_compromised: KnownUsers |
         user=user,
         known=known,
         user_age=age,
+        promised=promised,
         typology=_cast(table, "typology", pa.string()) if "typology" in table.column_names else None,
         models=tuple(sorted(str(name) for name in pc.unique(table["model_version"]).to_pylist())),
         unlabelled=unlabelled,

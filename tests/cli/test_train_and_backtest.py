@@ -22,7 +22,7 @@ Frame = pd.DataFrame
 
 COLUMNS = [
     *("transaction_id", "occurred_at", "probability", "band", "model_version", "is_fraud"),
-    *("user_id", "amount", "user_first_at"),
+    *("user_id", "amount", "user_first_at", "promised_share"),
 ]
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2024-01-01")

@@ -44,6 +44,7 @@ def world(rows: int = 20_000, seed: int = 0, noise: float = 1.0, days: int = 28)
             "is_fraud": pa.array(fraud, mask=~labelled),
             "user_id": [f"u{i}" for i in user],
             "amount": amount,
+            "promised_share": np.full(rows, 0.1),
         }
     )
 
@@ -102,6 +103,16 @@ def test_money_is_what_the_policy_spared() -> None:
     figures = evaluate(frame, costs=costs).figures
     assert figures["saved"]["value"] == pytest.approx(loss - spent)
     assert figures["saved_share"]["value"] == pytest.approx((loss - spent) / loss)
+
+
+def test_alerts_are_held_against_what_was_promised() -> None:
+    table = world()
+    assert "flagged_to_promised" not in evaluate(table.drop_columns(["promised_share"])).figures
+    flagged = np.mean([band != "approve" for band in table.filter(table["is_fraud"].is_valid())["band"].to_pylist()])
+    half = replaced(table, "promised_share", np.full(table.num_rows, flagged / 2))
+    result = evaluate(half)
+    assert result.figures["flagged_to_promised"]["value"] == pytest.approx(2)
+    assert all(1.7 < week["figures"]["flagged_to_promised"]["value"] < 2.3 for week in result.weeks)
 
 
 def test_weeks_are_counted_from_the_first_day_and_add_up() -> None:
