@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "handbook", metavar="DIR")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "bench", metavar="DIR", help="kept between runs")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="scores of `quipu backtest` for `handbook`")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="whose worlds `rings` judges by")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the store is away in `outage`")
     parser.add_argument("--rate", type=float, default=60.0, help="requests a second in `outage`")
     args = parser.parse_args(arguments)
@@ -71,6 +72,8 @@ def _run(names: Sequence[str], args: argparse.Namespace) -> int:
     for number, name in enumerate(names, 1):
         err.rule(f"{number} of {len(names)}: {name}")
         options = {"minutes": args.minutes, "per_second": args.rate} if name == "outage" else {}
+        if name == "rings" and args.seeds:
+            options = {"seeds": args.seeds}
         section: Section = import_module(f"bench.{name}").run(work, **options)
         sections.append(section)
         show(err if args.json else out, section)

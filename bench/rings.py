@@ -28,7 +28,7 @@ from graph.ring_records import Ring
 from graph.rings import Evidence, RingSettings, find, identify
 from graph.store import open_store
 
-SEEDS = (401, 402, 403)
+SEEDS = (421, 422, 423)
 """Other worlds than those that discovery was made on."""
 SCORED_DAYS = 45
 """Days at the end of a world whose transactions are scored, by a model of what was known before them."""
@@ -105,9 +105,9 @@ class Outcome:
     kept: float = 1.0
 
 
-def run(work: Workspace) -> Section:
+def run(work: Workspace, seeds: Sequence[int] = SEEDS) -> Section:
     """Makes, loads and scores a world for each seed, looks for rings, and times that on all of the Handbook."""
-    outcomes = [_world(work, seed) for seed in SEEDS]
+    outcomes = [_world(work, seed) for seed in seeds]
     folder = work.emptied("rings-handbook")
     url = work.copy_of_store(folder)
     large = work.quipu("rings", "find", "--store", url, "--json")
@@ -151,9 +151,9 @@ def run(work: Workspace) -> Section:
         ),
         Figure("peak memory of that", large.peak_bytes / 2**30, "GiB"),
     ]
-    whole = {str(seed): _by_typology(o.whole) for seed, o in zip(SEEDS, outcomes, strict=True)}
-    title = f"{len(SEEDS)} simulated worlds unseen by discovery, at {len(REFRESHES)} refreshes each"
-    by_life = {str(seed): _by_typology(o.lives) for seed, o in zip(SEEDS, outcomes, strict=True)}
+    whole = {str(seed): _by_typology(o.whole) for seed, o in zip(seeds, outcomes, strict=True)}
+    title = f"simulated worlds of the seeds {', '.join(map(str, seeds))}, at {len(REFRESHES)} refreshes each"
+    by_life = {str(seed): _by_typology(o.lives) for seed, o in zip(seeds, outcomes, strict=True)}
     return Section("rings", title, figures, {"recall of whole rings": whole, "recall by life": by_life})
 
 

@@ -22,7 +22,7 @@ _ELSEWHERE = 0.5
 def groups(
     evidence: Evidence, risk: NDArray[np.float64], settings: RingSettings
 ) -> tuple[Meetings, list[NDArray[np.int64]]]:
-    """The places of all users, and of each group of users the pairs (of `Meetings`) that hold it together."""
+    """The places of all users, and the pairs (of `Meetings`) that hold each group of two users or more together."""
     met = meetings(evidence, risk, settings)
     belief = believed(evidence, met, risk, settings)
     linked = _linking(met, belief, settings)
@@ -98,7 +98,7 @@ def _parts(met: Meetings, linked: NDArray[np.bool_], settings: RingSettings) -> 
     order = np.argsort(of_pair, kind="stable")
     for piece in np.split(pairs[order], np.flatnonzero(np.diff(of_pair[order])) + 1):
         kept = piece[_shared(met, piece)]
-        if len(np.unique(met.user[kept])) >= settings.members:
+        if len(np.unique(met.user[kept])) > 1:
             yield kept
 
 

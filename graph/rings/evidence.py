@@ -41,6 +41,7 @@ class Evidence:
         band: int8[n], position in `BANDS`, -1 where nobody decided.
         label: int8[n], 1 fraud, 0 genuine, -1 where nothing was known before `at`.
         names: of all integer ids.
+        categories: int32[n, len(schema.categories)], integer ids of categorical values, -1 is missing.
     """
 
     at: int
@@ -53,6 +54,7 @@ class Evidence:
     band: NDArray[np.int8]
     label: NDArray[np.int8]
     names: Names
+    categories: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -82,7 +84,7 @@ class Evidence:
         schema = store.schema()
         watching = progress or Silent()
         scored = scores_before(store, at, scores, watching)
-        parts = [_Part.of(chunk, schema, at, scored) for chunk in _watched(store, scored is not None, watching)]
+        parts = [_Part.of(chunk, at, scored) for chunk in _watched(store, scored is not None, watching)]
         parts.append(_Part.empty(schema))
         seq, occurred_at, amount, ids, probability, band = (
             np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__
@@ -90,6 +92,10 @@ class Evidence:
         label = _labels(store, at, seq)
         names, rank = _names(store)
         ids = np.where(ids < 0, np.int32(-1), rank[ids])
+        # Categories are counted like entities elsewhere, but link nothing.
+        entities = [schema.keyed.index(name) for name in schema.entities]
+        categories = ids[:, [schema.keyed.index(name) for name in schema.categories]]
+        ids = ids[:, entities]
         # By content alone, so that sums don't depend on the order in which a store got its rows.
         order = np.lexsort((seq, label, np.nan_to_num(probability, nan=-1.0), amount, *ids.T[::-1], occurred_at))
         return cls(
@@ -103,6 +109,7 @@ class Evidence:
             band[order],
             label[order],
             names,
+            np.ascontiguousarray(categories[order]),
         )
 
 
@@ -124,13 +131,13 @@ class _Part:
             none,
             none,
             none,
-            np.empty((0, len(schema.entities)), np.int32),
+            np.empty((0, len(schema.keyed)), np.int32),
             np.empty(0, np.float64),
             np.empty(0, np.int8),
         )
 
     @classmethod
-    def of(cls, chunk: TransactionChanges, schema: GraphSchema, at: int, scores: pa.Table | None) -> "_Part":
+    def of(cls, chunk: TransactionChanges, at: int, scores: pa.Table | None) -> "_Part":
         rows = np.flatnonzero((chunk.occurred_at < at) & (chunk.arrived_at < at))
         probability = np.full(len(rows), np.nan)
         band = np.full(len(rows), -1, np.int8)
@@ -142,9 +149,7 @@ class _Part:
             probability[known] = scores["probability"].take(found).to_numpy()
             words = pc.index_in(scores["band"].take(found), value_set=pa.array(BANDS)).fill_null(-1)
             band[known] = words.to_numpy().astype(np.int8, copy=False)
-        # Categories are counted like entities elsewhere, but link nothing.
-        ids = chunk.ids[rows][:, [schema.keyed.index(name) for name in schema.entities]]
-        return cls(chunk.seq[rows], chunk.occurred_at[rows], chunk.amount[rows], ids, probability, band)
+        return cls(chunk.seq[rows], chunk.occurred_at[rows], chunk.amount[rows], chunk.ids[rows], probability, band)
 
 
 def _watched(store: Store, with_ids: bool, progress: Progress) -> Iterator[TransactionChanges]:

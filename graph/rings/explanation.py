@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from graph.ring_records import RingReason
 from graph.rings.evidence import Evidence
 from graph.rings.found import Dealings, known_fraud
+from graph.rings.pieces import Group
 
 _KNOWN, _RISK, _YOUNG, _TOGETHER, _BURST, _DENSE = 0.9, 0.85, 0.25, 0.2, 0.15, 0.15
 """How much each kind of evidence can say alone, as if each were a chance of its own to be right."""
 _SHORTLY = 7.0
 _BUSY = 0.5
 _MANY_KEYS = 5
+_MANY_TRAITS = 3
 
 
 def score_of(evidence: Evidence, dealings: Dealings, risk: NDArray[np.float64], structure: dict[str, float]) -> float:
@@ -40,8 +42,11 @@ def reasons_of(
     dealings: Dealings,
     structure: dict[str, float],
     holder: int | None,
+    group: Group,
 ) -> tuple[RingReason, ...]:
-    """What speaks for a ring, strongest kind of evidence first: what is known, what holds it, scores, ages, rhythm."""
+    """What speaks for a ring, strongest kind of evidence first: what is known, what holds it or makes it one, scores,
+    ages, rhythm.
+    """
     users = int(structure["users"])
     reasons = [_shared(evidence, dealings, users)]
     if fraud := known_fraud(evidence, dealings.rows):
@@ -57,6 +62,10 @@ def reasons_of(
         cut = int(structure["cut_off"])
         text = f"The {kind} {key} holds it together: without it, {_count(cut, 'user')} would not be linked to the rest."
         reasons.append(RingReason("RING_HELD_TOGETHER", text, {"entity": kind, "key": key, "cut_off": cut}))
+    if group.parts > 1:
+        text = f"Its {group.parts} parts share nothing that few have, but one hand explains best what they did"
+        text += f": they are alike in {', '.join(group.alike[:_MANY_TRAITS])}." if group.alike else "."
+        reasons.append(RingReason("RING_ALIKE", text, {"parts": group.parts, "traits": list(group.alike)}))
     scored = evidence.probability[dealings.rows]
     if (~np.isnan(scored)).any():
         highest = np.nanmax(scored)

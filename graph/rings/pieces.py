@@ -14,11 +14,18 @@ from graph.rings.places import Meetings
 
 @dataclass(frozen=True)
 class Group:
-    """Users and what holds them together: transaction `rows[i]` is `users[i]`'s, over the entity `ends[i]`."""
+    """Users and what holds them together: transaction `rows[i]` is `users[i]`'s, over the entity `ends[i]`.
+
+    Attributes:
+        parts: pieces that share nothing, where they are taken for one by their ways.
+        alike: traits in which these are alike, the clearest first.
+    """
 
     rows: NDArray[np.int64]
     users: NDArray[np.int32]
     ends: NDArray[np.int32]
+    parts: int = 1
+    alike: tuple[str, ...] = ()
 
     @cached_property
     def members(self) -> frozenset[int]:

@@ -15,6 +15,8 @@ class RingSettings:
         chain: users that a ring has at least where single links hold it together, one after the other, and no entity
             has more than three users. Smaller chains are mostly pieces of something larger that can't be seen yet:
             leaving them out costs little recall and gains precision.
+        alike: how many times likelier what two such pieces did must be if one hand did it than if two did, for them to
+            be one ring although they share nothing.
         risky: risk from which on a transaction marks a time at which a hub is worth looking at.
         hub_users: users from which on an entity is a hub, unless at least `mostly` of them did something risky. A hub
             counts only within spells of risky transactions, and only for those whom nothing closer links to others
@@ -35,7 +37,8 @@ class RingSettings:
     members: int = 3
     lookback_days: int = 45
     linked_days: int = 90
-    chain: int = 5
+    chain: int = 6
+    alike: float = 150.0
     risky: float = 0.2
     hub_users: int = 10
     mostly: float = 0.4

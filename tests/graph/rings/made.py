@@ -10,7 +10,7 @@ from graph.records import DAY, LABEL_COLUMNS, SECOND, GraphSchema, transaction_c
 from graph.rings import Evidence
 from graph.store import open_store
 
-SCHEMA = GraphSchema(("user", "device", "ip", "restaurant"))
+SCHEMA = GraphSchema(("user", "device", "ip", "restaurant"), ("payment_method",))
 BEGINS = 1_700_000_000 * SECOND
 
 
@@ -23,6 +23,7 @@ class Tx:
     device: str | None = None
     ip: str | None = None
     restaurant: str | None = None
+    payment_method: str | None = None
     amount: int = 5_000
     arrived: float | None = None
     p: float | None = None
@@ -52,6 +53,7 @@ def evidence_of(path: Path, rows: Sequence[Tx], day: float) -> Evidence:
             "amount": [tx.amount for tx in rows],
             "currency": [None for _ in rows],
             **{f"entity:{name}": [getattr(tx, name) for tx in rows] for name in SCHEMA.entities},
+            **{f"category:{name}": [getattr(tx, name) for tx in rows] for name in SCHEMA.categories},
         }
         store.upsert_transactions(pa.table(columns, schema=transaction_columns(SCHEMA)))
         labels = [

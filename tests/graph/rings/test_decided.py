@@ -30,6 +30,7 @@ def phones(tmp_path: Path) -> Iterator[Store]:
         "entity:device": ["d"] * _USERS,
         "entity:ip": [None] * _USERS,
         "entity:restaurant": [None] * _USERS,
+        "category:payment_method": [None] * _USERS,
     }
     store.upsert_transactions(pa.table(columns, schema=transaction_columns(SCHEMA)))
     store.write_decisions([Decision(f"t{i}", b"", at(2), 0.9, "block", "m", b"{}") for i in range(_USERS - 1)])

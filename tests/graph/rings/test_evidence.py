@@ -83,3 +83,10 @@ def test_everyday_life_around_a_ring_changes_nothing(world: World) -> None:
 
     ring = gang("thief", 6, day=3, device="d1", ip="home")
     assert users(world(ring, 20)) == users(world([*crowd(300, day=0), *ring], 20))
+
+
+def test_categories_belong_to_their_transactions_and_link_nothing(world: World) -> None:
+    evidence = world([Tx("b", 2, payment_method="yape"), Tx("a", 1, "d"), Tx("c", 3, payment_method="visa")], 5)
+    keys = [evidence.names.keys[number] if number >= 0 else None for number in evidence.categories[:, 0].tolist()]
+    assert keys == [None, "yape", "visa"]
+    assert evidence.ids.shape == (3, len(evidence.schema.entities))

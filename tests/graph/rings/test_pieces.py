@@ -37,8 +37,8 @@ def test_a_piece_of_a_chain_is_left_out_until_it_is_longer(world: World) -> None
         pairs = ((f"u{i + j}", f"d{i}", i + j / 2) for i in range(count - 1) for j in range(2))
         return [Tx(user, day, device, p=0.9) for user, device, day in pairs]
 
-    assert find(world(chain(4), 20)) == []
-    assert [len(ring.users) for ring in find(world(chain(5), 20))] == [5]
+    assert find(world(chain(5), 20)) == []
+    assert [len(ring.users) for ring in find(world(chain(6), 20))] == [6]
     assert [len(ring.users) for ring in find(world(chain(4), 20), RingSettings(chain=3))] == [4]
 
 
