@@ -10,88 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import ArrayLike, NDArray
 
+from gnn.tree_walks import add_cover, laid_out, sum_leaves, walk_paths
 from graph.errors import BundleError
 
 LEAF: Final = -1
 """In `Forest.feature`: the node is a leaf."""
-
-
-_NODE: Final = np.dtype(
-    [
-        ("threshold", np.float64),
-        ("value", np.float64),
-        ("feature", np.int32),
-        ("left", np.int32),
-        ("right", np.int32),
-        ("default_left", np.int32),
-    ]
-)
-"""A node as compiled code reads it: all of it in half a cache line, where parallel arrays would be six."""
-
-
-def _readonly(dtype: Any, ndim: int = 1) -> Any:
-    """A compiled function that asks for read-only arrays takes writable ones too; not the other way round."""
-    return types.Array(dtype, ndim, "C", readonly=True)
-
-
-_ROWS = _readonly(types.float32, 2)
-_ROOTS = _readonly(types.int32)
-_NODES = _readonly(numba.from_dtype(_NODE))
-
-
-@numba.njit(types.void(_ROWS, _ROOTS, _NODES, types.float64[::1]), nogil=True, cache=True)
-def _sum_leaves(X: Any, roots: Any, nodes: Any, out: Any) -> None:
-    # Tree by tree, so that a tree is fetched once for all rows; each row still adds its leaves in order.
-    for tree in range(roots.shape[0]):
-        for row in range(X.shape[0]):
-            node = roots[tree]
-            column = nodes[node].feature
-            while column >= 0:
-                x = X[row, column]
-                goes_left = (x <= nodes[node].threshold) | ((nodes[node].default_left != 0) & np.isnan(x))
-                node = nodes[node].left if goes_left else nodes[node].right
-                column = nodes[node].feature
-            out[row] += nodes[node].value
-
-
-@numba.njit(types.void(_ROWS, _ROOTS, _NODES, types.float64[::1], types.float64[:, ::1]), nogil=True, cache=True)
-def _walk_paths(X: Any, roots: Any, nodes: Any, out: Any, parts: Any) -> None:
-    bias = parts.shape[1] - 1
-    for tree in range(roots.shape[0]):
-        for row in range(X.shape[0]):
-            node = roots[tree]
-            here = nodes[node].value
-            parts[row, bias] += here
-            column = nodes[node].feature
-            while column >= 0:
-                x = X[row, column]
-                goes_left = (x <= nodes[node].threshold) | ((nodes[node].default_left != 0) & np.isnan(x))
-                node = nodes[node].left if goes_left else nodes[node].right
-                there = nodes[node].value
-                parts[row, column] += there - here
-                here = there
-                column = nodes[node].feature
-            out[row] += here
-
-
-@numba.njit(types.void(_ROWS, _ROOTS, _NODES, _readonly(types.float64), types.float64[::1]), nogil=True, cache=True)
-def _add_cover(X: Any, roots: Any, nodes: Any, weight: Any, cover: Any) -> None:
-    for tree in range(roots.shape[0]):
-        for row in range(X.shape[0]):
-            node = roots[tree]
-            cover[node] += weight[row]
-            column = nodes[node].feature
-            while column >= 0:
-                x = X[row, column]
-                goes_left = (x <= nodes[node].threshold) | ((nodes[node].default_left != 0) & np.isnan(x))
-                node = nodes[node].left if goes_left else nodes[node].right
-                cover[node] += weight[row]
-                column = nodes[node].feature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +48,9 @@ class Forest:
     right: NDArray[np.int32]
     default_left: NDArray[np.bool_]
     value: NDArray[np.float64]
-    _packed: NDArray[Any] = field(init=False, repr=False)
+    _starts: NDArray[np.int32] = field(init=False, repr=False)
+    _nodes: NDArray[Any] = field(init=False, repr=False)
+    _order: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -130,11 +58,9 @@ class Forest:
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         self._check()
-        packed = np.empty(len(self.feature), _NODE)
-        for name in _NODE.names or ():
-            packed[name] = getattr(self, name)
-        packed.setflags(write=False)
-        object.__setattr__(self, "_packed", packed)
+        laid = laid_out(self.roots, self.feature, self.threshold, self.left, self.right, self.default_left, self.value)
+        for name, array in zip(("_starts", "_nodes", "_order"), laid, strict=True):
+            object.__setattr__(self, name, array)
 
     def _check(self) -> None:
         """Compiled code doesn't look where it steps, so a wrong index must end here."""
@@ -150,6 +76,9 @@ class Forest:
         for child in (self.left, self.right):
             if (inner & ((child <= at) | (child >= nodes))).any():
                 raise ValueError("a node's child doesn't come after it")
+        below = np.concatenate([self.roots, self.left[inner], self.right[inner]])
+        if (np.bincount(below, minlength=nodes) > 1).any():
+            raise ValueError("a node hangs below two others")
         if not np.isfinite(self.value).all():
             raise ValueError("a node's value is not a number")
 
@@ -161,7 +90,7 @@ class Forest:
         """Scores of the rows: X float32[n, feature_count], NaN is missing -> float64[n]."""
         rows = self._rows(X)
         out = np.zeros(len(rows))
-        _sum_leaves(rows, self.roots, self._packed, out)
+        sum_leaves(rows, self._starts, self._nodes, out)
         return out
 
     def contributions(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -176,7 +105,7 @@ class Forest:
         """Scores (to the bit those of `predict`) and contributions of the rows, in one pass."""
         rows = self._rows(X)
         out, parts = np.zeros(len(rows)), np.zeros((len(rows), self.feature_count + 1))
-        _walk_paths(rows, self.roots, self._packed, out, parts)
+        walk_paths(rows, self._starts, self._nodes, out, parts)
         return out, parts
 
     def shifted(self, constant: float) -> "Forest":
@@ -199,11 +128,12 @@ class Forest:
         Predictions stay as they are. Parts of a tree that no background row reaches keep their values.
         """
         rows = self._rows(X)
-        cover = np.zeros(len(self.feature))
+        walked, cover = np.zeros(len(self._nodes)), np.zeros(len(self.feature))
         weights = np.ascontiguousarray(weight, dtype=np.float64)
         if weights.shape != (len(rows),):
             raise ValueError("there must be one weight a row")
-        _add_cover(rows, self.roots, self._packed, weights, cover)
+        add_cover(rows, self._starts, self._nodes, weights, walked)
+        cover[self._order] = walked
         return Forest(
             self.feature_count,
             self.roots,
