@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from api.model_meters import ModelMeters
 from api.shadow_log import Shadowed, ShadowLog
+from gnn.candidates import joined
 from gnn.scoring import Answer
 from gnn.servable import Servable
 from gnn.tensors import EgoStore
-from gnn.training import joined
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gnn.backtest import facts_of
+from gnn.candidates import Candidates
 from gnn.evaluation import ranking_draws
 from gnn.intervals import Draws, differences, resamplings, with_intervals
+from gnn.labelled import split_labelled
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Scorer, Served, train_served
 from gnn.scored import read_scores
 from gnn.standard_models import STANDARD_MODELS, TUNED, Known, Scores, StandardModel
 from gnn.tensors import EgoStore
-from gnn.training import Candidates, TrainingSettings, split_labelled
+from gnn.training import TrainingSettings
 from gnn.truth import judged_by
 from graph.errors import InputError, NotFound
 from graph.progress import Progress, Silent

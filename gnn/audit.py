@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnn.candidates import Candidates, selected
 from gnn.catalogue import Catalogue
 from gnn.companions import Companions
 from gnn.predictor import Predictor
 from gnn.tensors import EgoStore
-from gnn.training import Candidates, selected
 
 _ROWS = 20_000
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gnn.candidates import Candidates
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Served, train_served
-from gnn.training import Candidates, TrainingSettings
+from gnn.training import TrainingSettings
 from graph.progress import Progress, Silent
 from graph.records import TIMESTAMP
 from graph.store import Store

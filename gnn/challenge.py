@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gnn.backtest import facts_of
 from gnn.bundle import open_bundle
+from gnn.candidates import Candidates
 from gnn.champion import current_bundle, history, list_bundles
 from gnn.evaluation import compare
 from gnn.pipeline import train_bundle
@@ -22,7 +23,7 @@ from gnn.promise import flagged_share
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Served, train_served
 from gnn.serving import load_predictor
-from gnn.training import Candidates, TrainingSettings
+from gnn.training import TrainingSettings
 from graph.errors import BundleError
 from graph.progress import Progress, Silent
 from graph.records import DAY, GraphSchema

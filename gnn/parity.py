@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnn.bundle import Bundle
+from gnn.candidates import Candidates, selected
 from gnn.predictor import Predictor
 from gnn.tensors import EgoStore
-from gnn.training import Candidates, selected
 from gnn.trees import Forest
 from graph.errors import BundleError
 

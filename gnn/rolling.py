@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnn.bundle import open_bundle
+from gnn.candidates import Candidates, choose_candidates, joined, selected
+from gnn.labelled import as_text
 from gnn.policy import Policy
 from gnn.predictor import Predictor
 from gnn.promise import flagged_share
 from gnn.replay import History, Replay
 from gnn.serving import load_predictor, save_bundle
 from gnn.tensors import EgoStore
-from gnn.training import Candidates, TrainingSettings, as_text, choose_candidates, joined, selected, train_models
+from gnn.training import TrainingSettings, train_models
 from graph.errors import InputError, NotEnoughData
 from graph.progress import Progress
 
@@ -126,7 +128,13 @@ class Rolling(Generic[M]):
         self.models: list[M] = []
         self._history, self._period, self._train, self._progress = history, period, train, progress
         self._last_row = int(period.rows[-1]) + 1
-        self._candidates, self._drawn, self._share = choose_candidates(history, self._last_row, settings)
+        self._candidates, self._drawn, self._share = choose_candidates(
+            history,
+            self._last_row,
+            ego_nodes=settings.ego_nodes,
+            negatives=settings.negatives,
+            seed=settings.seed,
+        )
         self._replay = Replay(facts or history)
         self._features = np.empty((self._last_row, len(self._replay.catalogue)), np.float32)
         self._parts: list[EgoStore] = []

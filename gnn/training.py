@@ -14,26 +14,23 @@ from numpy.typing import NDArray
 
 from gnn.anomaly import train_anomaly
 from gnn.calibration import Blend
+from gnn.candidates import Candidates, choose_candidates, joined
 from gnn.catalogue import Catalogue
 from gnn.head import HeadInfo, HeadSettings, Rows, train_head
+from gnn.labelled import Split, label_delays, split_labelled
 from gnn.policy import Costs, Policy
 from gnn.promise import promised, volume
 from gnn.replay import History, Replay
-from gnn.tensors import EgoStore
 from gnn.trees import Forest
 from gnn.unlabelled import prior_forest, share_of_prior
-from graph.ego import most_nodes
-from graph.errors import NotEnoughData
 from graph.progress import Progress
-from graph.records import DAY, GraphSchema
+from graph.records import GraphSchema
 
 if TYPE_CHECKING:
     from gnn.train_gnn import TrainedGnn
 
 _FEWEST_GNN_FRAUDS = 20
 _ANOMALY_ROWS = 256
-_VALIDATION_SHARE = 0.2
-_RIPE = 0.9
 _LATEST_ROWS = 1_000
 """Fewer of the latest transactions than these say less of the number of alerts than held-out ones do."""
 
@@ -62,28 +59,6 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """The transactions whose ego-graphs are kept for training, in order of row.
-
-    Attributes:
-        rows: int64[c]; egos: their ego-graphs.
-        drawn: bool[c], chosen at random rather than for a fraud label; only these may train as genuine.
-        share: the share of all transactions that was drawn.
-    """
-
-    rows: NDArray[np.int64]
-    egos: EgoStore
-    drawn: NDArray[np.bool_]
-    share: float
-
-    @classmethod
-    def of(cls, chosen: NDArray[np.bool_], drawn: NDArray[np.bool_], egos: EgoStore, share: float) -> "Candidates":
-        """The candidates of the first rows of a history, from masks over rows."""
-        rows = np.flatnonzero(chosen)
-        return cls(rows, egos, drawn[rows], share)
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
     """What training came to.
 
@@ -103,36 +78,13 @@ class Trained:
     figures: dict[str, Any]
 
 
-def choose_candidates(
-    history: History, until_row: int, settings: TrainingSettings
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
-    """Which of the first `until_row` rows to keep ego-graphs of: all that were ever fraud, and a random share of all.
-
-    Choosing by labels known later leaks nothing: what a row may train as is decided by what was known then, and
-    as genuine only where it was drawn at random.
-
-    Returns:
-        bool[n], the rows to keep; bool[n], the rows drawn at random; the share that was drawn.
-    """
-    label, _ = history.labels_as_of(None)
-    label = label[:until_row]
-    typical = max(most_nodes(len(history.schema.entities)) // 2, 1)
-    room = settings.ego_nodes // typical
-    frauds = int((label == 1).sum())
-    genuine = max(int((label != 1).sum()), 1)
-    share = min(1.0, settings.negatives / genuine, max(room - frauds, frauds, 1000) / genuine)
-    drawn = np.random.default_rng(settings.seed).random(len(history)) < share
-    chosen = drawn.copy()
-    chosen[:until_row] |= label == 1
-    chosen[until_row:] = False
-    return chosen, drawn, share
-
-
 def replay_for_training(
     history: History, until_row: int, settings: TrainingSettings, progress: Progress
 ) -> tuple[NDArray[np.float32], Candidates, Replay]:
     """Replays the first `until_row` rows; returns their features, the candidates, and the replay to go on with."""
-    chosen, drawn, share = choose_candidates(history, until_row, settings)
+    chosen, drawn, share = choose_candidates(
+        history, until_row, ego_nodes=settings.ego_nodes, negatives=settings.negatives, seed=settings.seed
+    )
     replay = Replay(history)
     features = np.empty((until_row, len(Catalogue.of(history.schema))), np.float32)
     parts = []
@@ -146,84 +98,6 @@ def replay_for_training(
         Candidates.of(chosen[:until_row], drawn, joined(parts, history.schema.entities), share),
         replay,
     )
-
-
-def joined(parts: list[EgoStore], entities: tuple[str, ...]) -> EgoStore:
-    """Ego-graphs of several chunks as one store."""
-    sizes = np.concatenate([np.diff(p.offsets) for p in parts]) if parts else np.empty(0, np.int64)
-    offsets = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    return EgoStore(
-        entities,
-        np.concatenate([p.nodes for p in parts]),
-        np.concatenate([p.parents for p in parts]),
-        np.concatenate([p.counts for p in parts]),
-        offsets,
-    )
-
-
-def selected(store: EgoStore, places: NDArray[np.int64]) -> EgoStore:
-    """The ego-graphs at these places, in their order."""
-    sizes = np.diff(store.offsets)[places]
-    offsets = np.zeros(len(places) + 1, np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    nodes = np.repeat(store.offsets[places] - offsets[:-1], sizes) + np.arange(int(offsets[-1]))
-    return EgoStore(store.entities, store.nodes[nodes], store.parents[nodes], store.counts[places], offsets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """Labelled rows in order of time: `early` trains, `late` calibrates, `y` is what is known of every row."""
-
-    y: NDArray[np.bool_]
-    early: NDArray[np.int64]
-    late: NDArray[np.int64]
-
-    @property
-    def both(self) -> NDArray[np.int64]:
-        return np.concatenate([self.early, self.late])
-
-
-def split_labelled(history: History, until_row: int, at: int) -> _Split:
-    """Cuts what is known at time `at` (microseconds UTC) into an earlier and a later part.
-
-    Rows so recent that most frauds among them would not be known yet are left out: labels that come early
-    are not a fair sample of them.
-
-    Where no fraud is known, both parts are all rows.
-
-    Raises:
-        NotEnoughData: nothing but fraud is known.
-    """
-    label, known_at = history.labels_as_of(at)
-    label, known_at = label[:until_row], known_at[:until_row]
-    occurred_at = history.occurred_at[:until_row]
-    rows = np.flatnonzero(label >= 0)
-    frauds = rows[label[rows] == 1]
-    if len(frauds) and len(frauds) == len(rows):
-        raise NotEnoughData(
-            f"all {len(rows):,} transactions with a label that is known before {as_text(at)} are fraud; genuine "
-            "ones are needed too",
-            hint="where a feed names only fraud, say from when on no report means genuine: genuine_after in the "
-            "mapping's label",
-        )
-    if not len(frauds):
-        unlabelled = np.argsort(occurred_at, kind="stable")
-        return _Split(label == 1, unlabelled, unlabelled)
-    ripe = rows[occurred_at[rows] <= at - np.quantile(known_at[frauds] - occurred_at[frauds], _RIPE)]
-    if (label[ripe] == 1).sum() >= len(frauds) // 2 and (label[ripe] == 0).any():
-        rows = ripe
-    rows = rows[np.argsort(occurred_at[rows], kind="stable")]
-    y = label == 1
-    # The later part is a fifth of the time's rows, but holds at least a tenth of the frauds.
-    cumulative = np.cumsum(y[rows])
-    cut = min(
-        int(len(rows) * (1 - _VALIDATION_SHARE)), int(np.searchsorted(cumulative, 0.9 * cumulative[-1], side="right"))
-    )
-    if cumulative[-1] < 4 or cut == 0 or not y[rows[:cut]].any() or y[rows[:cut]].all():
-        # Too little to hold anything back: the blend falls back to its prior.
-        return _Split(y, rows, rows)
-    return _Split(y, rows[:cut], rows[cut:])
 
 
 def train_models(
@@ -274,7 +148,7 @@ def train_models(
         if len(latest) >= _LATEST_ROWS:
             unseen = _probability(blend, _scores(head, anomaly, network, features, candidates, latest))
             promise |= volume(policy, unseen, np.ones(len(latest)))
-    label_delay = _delays(history, until_row, at)
+    label_delay = label_delays(history, until_row, at)
     figures = {
         "transactions": until_row,
         "labelled": 0 if unlabelled else len(split.both) if held_back else len(split.early),
@@ -324,7 +198,7 @@ def _probability(blend: Blend, scores: dict[str, NDArray[np.float64] | None]) ->
     return blend.probabilities({name: values for name, values in scores.items() if values is not None})
 
 
-def _latest(history: History, candidates: Candidates, split: _Split) -> NDArray[np.int64]:
+def _latest(history: History, candidates: Candidates, split: Split) -> NDArray[np.int64]:
     """Places of candidates drawn at random that occurred after all that models learn from."""
     rows = candidates.rows
     after = history.occurred_at[rows] > history.occurred_at[split.both].max()
@@ -380,7 +254,7 @@ class _Places:
 def _train_network(
     features: NDArray[np.float32],
     candidates: Candidates,
-    split: _Split,
+    split: Split,
     settings: TrainingSettings,
     progress: Progress,
 ) -> tuple["TrainedGnn | None", _Places]:
@@ -426,18 +300,6 @@ def _train_on(
         validation=validation,
         progress=progress,
     )
-
-
-def as_text(at: int) -> str:
-    """A time in microseconds UTC, for messages."""
-    return f"{np.datetime64(at, 'us').astype('datetime64[s]')}Z"
-
-
-def _delays(history: History, until_row: int, at: int) -> dict[str, float]:
-    label, known_at = history.labels_as_of(at)
-    frauds = np.flatnonzero(label[:until_row] == 1)
-    delay = (known_at[frauds] - history.occurred_at[frauds]) / DAY
-    return {f"p{q}": float(np.percentile(delay, q)) for q in (50, 90)} if len(delay) else {}
 
 
 def weighted_average_precision(score: NDArray[Any], y: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from gnn.bundle import open_bundle
+from gnn.candidates import joined, selected
 from gnn.catalogue import Catalogue
 from gnn.champion import current_bundle
 from gnn.explain import NETWORK_CODE, Explainer
 from gnn.replay import Replay, read_history
 from gnn.serving import load_predictor
-from gnn.training import joined, selected
 from graph.store import open_store
 
 SUSPICIOUS = 150
