@@ -27,13 +27,14 @@ BENCHES = {
     "outage": "Neo4j stops under load and the service restarts meanwhile: what is lost, what doubled",
     "parity": "the last 10,000 transactions through HTTP, every feature and probability beside the offline ones",
     "handbook": "quality by the Handbook's protocol",
+    "ablation": "what links, network and messages are worth on simulated worlds, beside standard models",
     "world": "the simulator: how hard its worlds are, and how quickly they are made",
     "browser": "Neo4j Browser: each favourite from its busiest hub, on a million transactions",
     "rings": "fraud rings: how many are found, how truly, how steadily, and how long it takes",
     "schedule": "a month under a real Airflow, fed day by day, with kills; ten days filled in afterwards",
     "drift": "a drifting world: alert, training, a challenger that wins, a swap under load, quality after it",
 }
-NEEDS_NO_DATA = {"browser", "drift", "outage", "schedule", "swap", "world"}
+NEEDS_NO_DATA = {"ablation", "browser", "drift", "outage", "schedule", "swap", "world"}
 """Benchmarks that do without the Handbook's transactions."""
 
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "handbook", metavar="DIR")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "bench", metavar="DIR", help="kept between runs")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="scores of `quipu backtest` for `handbook`")
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="whose worlds `rings` judges by")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="worlds for `rings` and `ablation`")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the store is away in `outage`")
     parser.add_argument("--rate", type=float, default=60.0, help="requests a second in `outage`")
     args = parser.parse_args(arguments)
@@ -72,7 +73,7 @@ def _run(names: Sequence[str], args: argparse.Namespace) -> int:
     for number, name in enumerate(names, 1):
         err.rule(f"{number} of {len(names)}: {name}")
         options = {"minutes": args.minutes, "per_second": args.rate} if name == "outage" else {}
-        if name == "rings" and args.seeds:
+        if name in ("rings", "ablation") and args.seeds:
             options = {"seeds": args.seeds}
         section: Section = import_module(f"bench.{name}").run(work, **options)
         sections.append(section)

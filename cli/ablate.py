@@ -121,6 +121,13 @@ def _text(result: dict[str, Any]) -> None:
         rows.append(cells)
     print_columns(rows)
     out.print()
+    if variants[0].get("typologies"):
+        kinds = variants[0]["typologies"]
+        rows = [["recall at 0.5% false alarms", *(f"{kind['title']} ({kind['frauds']})" for kind in kinds)]]
+        shown_as = MEANINGS["recall_at_0.5%_fpr"].shown
+        rows += [[v["title"], *(shown_as(kind["recall_at_0.5%_fpr"]) for kind in v["typologies"])] for v in variants]
+        print_columns(rows)
+        out.print()
     better = beaten_by(variants)
     if summary["shuffled_labels"]:
         out.print("labels were shuffled: an AUC that is not about 0.5 tells of a leak")

@@ -13,14 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gnn.ablation_judge import WHOLE, Judge, by_labels, iso
 from gnn.backtest import facts_of
 from gnn.candidates import Candidates
-from gnn.evaluation import ranking_draws
-from gnn.intervals import Draws, differences, resamplings, with_intervals
 from gnn.labelled import split_labelled
 from gnn.replay import History, read_history
 from gnn.rolling import Period, Rolling, Scorer, Served, train_served
-from gnn.scored import read_scores
 from gnn.standard_models import STANDARD_MODELS, TUNED, Known, Scores, StandardModel
 from gnn.tensors import EgoStore
 from gnn.training import TrainingSettings
@@ -29,19 +27,6 @@ from graph.errors import InputError, NotFound
 from graph.progress import Progress, Silent
 from graph.ring_log import no_rings
 from graph.store import Store
-
-WHOLE: Final = "whole"
-"""The variant that all others are compared with."""
-
-FIGURES: Final = (
-    "average_precision",
-    "auc",
-    "recall_at_0.1%_fpr",
-    "recall_at_0.5%_fpr",
-    "recall_at_1%_fpr",
-    "precision_at_100",
-    "user_precision_at_100",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +103,9 @@ class Ablation:
         summary: transactions, unlabelled, frauds, fraud_share, from, until, train_until, trainings, judged_by
             (labels or truth), shuffled_labels.
         variants: for each its name, title, kind, what it knows, and `figures`: by name `value`, `low`, `high` and
-            `difference` (`value`, `low`, `high` of the variant less the whole; None for the whole).
+            `difference` (`value`, `low`, `high` of the variant less the whole; None for the whole). Where the truth
+            judges, also `typologies` (for each kind of fraud its name, title, frauds and recall_at_0.5%_fpr, against
+            all genuine transactions) and `average_precision_by_labels`, as the labels that became known tell it.
         scores: a table of the rows judged: transaction_id, occurred_at, is_fraud, user_id, amount, and a column a
             variant.
     """
@@ -227,23 +214,23 @@ def ablate(
     if shuffle_labels:
         order = np.random.default_rng(given.seed).permutation(len(history.label_fraud))
         history = replace(history, label_fraud=history.label_fraud[order])
-    table = facts_of(store, history, rows)
-    if truth is not None:
-        table = judged_by(table, truth)
-    judge = _Judge(table, given.seed)  # tells at once where there is nothing to judge by
+    facts = facts_of(store, history, rows)
+    table = facts if truth is None else judged_by(facts, truth)
+    judge = Judge(table, given.seed)  # tells at once where there is nothing to judge by
     scores: dict[str, NDArray[np.float64]] = {}
     for knows in dict.fromkeys(variant.knows for variant in variants):
         group = [variant for variant in variants if variant.knows == knows]
         scores |= _scores(history, knows, group, period, rows, retrain_every, given, watcher)
     judged = [
         {"name": v.name, "title": v.title, "kind": v.kind, "knows": v.knows, "figures": judge(scores[v.name], scores)}
+        | ({} if truth is None else judge.by_kind(scores[v.name]) | by_labels(scores[v.name], facts))
         for v in _with_parts(variants, scores)
     ]
     for name in (entry["name"] for entry in judged):
         table = table.append_column(name, pa.array(scores[str(name)]))
     summary = {
         **judge.summary,
-        "train_until": _iso(train_until),
+        "train_until": iso(train_until),
         "trainings": len(period.trainings(history.arrived_at, retrain_every)),
         "judged_by": "labels" if truth is None else "truth",
         "shuffled_labels": shuffle_labels,
@@ -297,47 +284,3 @@ def _known(history: History, features: NDArray[np.float32], at: int) -> Known:
     held_back = split.early is not split.late
     places = split.both if held_back else split.early
     return Known(features[places], split.y[places], len(split.early))
-
-
-class _Judge:
-    """Measures scores of the same rows on the same draws.
-
-    Attributes:
-        summary: of the rows judged.
-    """
-
-    def __init__(self, facts: pa.Table, seed: int) -> None:
-        nothing = pa.array(np.zeros(facts.num_rows))
-        table = facts.append_column("probability", nothing)
-        for name, value in (("band", "approve"), ("model_version", "")):
-            table = table.append_column(name, pa.array([value]).take(pa.array(np.zeros(facts.num_rows, np.int64))))
-        self._labelled = ~np.asarray(facts["is_fraud"].is_null())
-        self._rows = read_scores(table)
-        self._ways = resamplings(self._rows, np.random.default_rng(seed))
-        self._whole: list[Draws] | None = None
-        self.summary: dict[str, Any] = {
-            "transactions": len(self._rows),
-            "unlabelled": self._rows.unlabelled,
-            "frauds": int(self._rows.fraud.sum()),
-            "fraud_share": float(self._rows.fraud.mean()),
-            "from": _iso(int(self._rows.occurred_at[0])),
-            "until": _iso(int(self._rows.occurred_at[-1])),
-        }
-
-    def _draws(self, score: NDArray[np.float64]) -> list[Draws]:
-        rows = replace(self._rows, probability=np.ascontiguousarray(score[self._labelled]))
-        return [ranking_draws(rows, way) for way in self._ways]
-
-    def __call__(self, score: NDArray[np.float64], scores: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-        """Figures of one variant, and their differences to the whole model's."""
-        if self._whole is None:
-            self._whole = self._draws(scores[WHOLE])
-        is_whole = score is scores[WHOLE]
-        mine = self._whole if is_whole else self._draws(score)
-        values = with_intervals(mine)
-        apart = {} if is_whole else with_intervals(differences(mine, self._whole))
-        return {name: {**values[name], "difference": apart.get(name)} for name in FIGURES if name in values}
-
-
-def _iso(at: int) -> str:
-    return f"{np.datetime64(at, 'us').astype('datetime64[s]')}+00:00"

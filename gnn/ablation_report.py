@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
-from gnn.ablation import WHOLE, Ablation
+from gnn.ablation import Ablation
+from gnn.ablation_judge import WHOLE
 from gnn.meanings import MEANINGS
 
 SHOWN: Final = ("average_precision", "auc", "recall_at_0.5%_fpr", "user_precision_at_100")
@@ -34,6 +35,7 @@ def render_ablation(ablation: Ablation) -> str:
         whole=variants[0],
         better=beaten_by(variants),
         shown={name: MEANINGS[name] for name in shown},
+        by_kind=MEANINGS["recall_at_0.5%_fpr"],
         plots={name: plots.variants(variants, name, MEANINGS[name].title) for name in shown},
     )
 

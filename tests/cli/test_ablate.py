@@ -1,11 +1,14 @@
 """`quipu ablate` from the outside: what cannot be done is told in plain words, before any work."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import average_precision_score
 
 Quipu = Callable[..., Any]
 
@@ -27,6 +30,29 @@ def test_what_cannot_be_done_is_told(quipu: Quipu, tmp_path: Path, options: tupl
     ran = quipu("ablate", *options)
     assert message in ran.complaint()
     assert "hint" in ran.err
+
+
+def test_parts_are_judged_by_the_truth_and_by_kind_of_fraud(small_world: Path, quipu: Quipu, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran = quipu(
+        *("ablate", "--train-until", "2025-02-05", "--only", "no-links,decision-tree", "--out", str(out)),
+        *("--truth", str(small_world / "world" / "truth" / "fraud.parquet"), "--html", str(tmp_path / "page.html")),
+        *("--store", f"sqlite:///{small_world}/store.db"),
+    )
+    assert ran.status == 0, ran.err
+    figures = json.loads((out / "figures.json").read_text())
+    variants = {variant["name"]: variant for variant in figures["variants"]}
+    assert set(variants) >= {"whole", "head-alone", "no-links", "decision-tree"}
+    scores = pq.read_table(out / "scores.parquet").to_pandas()
+    assert scores.is_fraud.sum() == figures["summary"]["frauds"]
+    for name, variant in variants.items():
+        value = variant["figures"]["average_precision"]["value"]
+        assert value == pytest.approx(average_precision_score(scores.is_fraud, scores[name]))
+        assert 0 < variant["average_precision_by_labels"] <= 1
+        assert sum(kind["frauds"] for kind in variant["typologies"]) == figures["summary"]["frauds"]
+    for kind in variants["whole"]["typologies"]:
+        assert kind["title"] in ran.out
+        assert kind["title"] in (tmp_path / "page.html").read_text()
 
 
 def test_missing_libraries_are_told_with_what_to_install(quipu: Quipu, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gnn.ablation import FIGURES, VARIANTS, Ablation
+from gnn.ablation import VARIANTS, Ablation
+from gnn.ablation_judge import FIGURES
 from gnn.ablation_report import write_ablation
 from gnn.evaluation import evaluate
 from gnn.report import write_report
