@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bench.report import Figure, Section
 from bench.setup import Workspace
 from gnn.catalogue import Catalogue
-from gnn.lookup import WALK, fill
+from gnn.habits import WALK
+from gnn.lookup import fill
 from gnn.replay import History, Replay, read_history
 from graph import state as kernels
 from graph.ego import empty_ego, sample

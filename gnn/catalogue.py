@@ -45,7 +45,11 @@ _ENTITY = (
     ("ring_confirmed", "whether an investigator had confirmed that ring"),
     ("ring_since", "seconds since it was first seen in that ring"),
 )
-_USER_ONLY = (("hour_share", "share of the latest transactions within two hours of this time of day"),)
+_USER_ONLY = (
+    ("hour_share", "share of the latest transactions within two hours of this time of day"),
+    ("amount_to_median", "amount relative to the median of the latest ones"),
+    ("unusual_7d", "transactions of the last 7 days far above that median"),
+)
 _LINK = (
     ("users", "other users among the latest transactions"),
     ("users_1d", "other users in the last day, among the latest transactions"),

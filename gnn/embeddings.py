@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnn.bundle import open_bundle
-from gnn.lookup import WALK, fill
+from gnn.habits import WALK
+from gnn.lookup import fill
 from gnn.network import Network
 from gnn.replay import History, read_history
 from gnn.serving import load_predictor

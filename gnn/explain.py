@@ -33,6 +33,8 @@ _THEMES = {
         "amount_rank",
         "amount_same",
         "amount_recent_ratio",
+        "amount_to_median",
+        "unusual_7d",
     ),
     "KNOWN_FRAUD": (
         "known_30d",

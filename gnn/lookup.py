@@ -9,21 +9,16 @@ for Credit Card Fraud Detection (2022), chapter 3, extended to every linked enti
 
 import numpy as np
 
+from gnn.habits import DAY, HOUR, WALK, amount_habit, amounts, bursts, hour_habit, usual_amount
 from graph.compiled import kernel
 from graph.postings import before, before_within, total
 from graph.ring_log import CONFIRMED, rings_of_all
 
-HOUR = np.int64(3_600_000_000)
-DAY = np.int64(86_400_000_000)
-WALK = 64
-"""How many of an entity's latest transactions a look-up walks through: the guard against hubs."""
 PEERS = 8
 """Other users of a shared entity whose own past is looked at."""
 OTHERS = 4
 """Other entities of a type, used by the same user lately, whose other users are looked at."""
 OTHERS_WALK = 16
-RECENT = 8
-"""How many of the walked transactions count as the latest few."""
 LABELS = 4
 """How many of an entity's latest labels count as the latest few."""
 PRIOR = 5.0
@@ -33,7 +28,7 @@ TRANSACTION = 7
 ENTITY = 34
 RING = 3
 """How many of an entity's features, the last ones, tell of its ring."""
-USER_ONLY = 1
+USER_ONLY = 3
 LINK = 12
 CATEGORY = 7
 
@@ -48,7 +43,7 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
         amount: hundredths.
         ids: int32 a keyed column, -1 where missing or never seen.
         numeric: float64 extra columns, NaN where missing.
-        scratch: int32[3, 2 * WALK], overwritten.
+        scratch: int32[3, 2 * WALK], rows contiguous, overwritten.
         entities: how many of the keyed columns are entity types; the others are categories.
     """
     out[:] = np.nan
@@ -61,10 +56,11 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
     at = TRANSACTION
     user = ids[0]
     _entity(s, user, t, amount, out, at)
-    _amount_habit(s, user, t, amount, out, at)
+    amount_habit(s, user, t, amount, out, at)
     at += ENTITY
     user_end = before(s.history, s.occurred_at, user, t) if user >= 0 else np.int64(0)
-    _hour_habit(s, user, user_end, hour, out, at)
+    hour_habit(s, user, user_end, hour, out, at)
+    usual_amount(s, user, user_end, t, amount, scratch[0].view(np.float64), out, at + 1)
     at += USER_ONLY
     for k in range(1, entities):
         entity = ids[k]
@@ -152,24 +148,8 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
             out[at + 8] = amount / (mean + 1.0)
         out[at + 11] = (t - s.occurred_at[h.rows[start + now - 1]]) / 1e6
         out[at + 12] = (t - s.occurred_at[h.rows[start]]) / 1e6
-        _bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 25)
+        bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 25)
     _risk(s, entity, t, out, at + 13)
-
-
-@kernel
-def _bursts(s, h, start, now, in_day, in_month, t, amount, out, at):  # type: ignore[no-untyped-def]
-    """The last day, and the time since the last transaction, against the entity's own habit."""
-    first = s.occurred_at[h.rows[start]]
-    last = s.occurred_at[h.rows[start + now - 1]]
-    if now > in_month:
-        # Of a young entity the month is as long as its age, but a day at least.
-        days = min(max((t - first) / DAY, 1.0), 30.0)
-        out[at] = (now - in_day) * days / (now - in_month)
-        spent = total(h, start, in_month, now) + amount
-        if spent > 0:
-            out[at + 1] = (total(h, start, in_day, now) + amount) * days / spent
-    if now > 1:
-        out[at + 2] = (t - last) / ((last - first) / (now - 1) + 1e6)
 
 
 @kernel
@@ -209,59 +189,6 @@ def _risk(s, entity, t, out, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _amounts(h, start, low, now, amount, out, at):  # type: ignore[no-untyped-def]
-    """The amount among the walked ones: its deviation in their standard deviations, its relation to the largest,
-    how many are as large and how many the same; and how the latest few compare with all of them."""
-    n = now - low
-    added, squared, largest, latest = 0.0, 0.0, 0.0, 0.0
-    larger, same = 0, 0
-    for i in range(now - 1, low - 1, -1):
-        a = float(total(h, start, i, i + 1))
-        added += a
-        squared += a * a
-        largest = max(largest, a)
-        if a >= amount:
-            larger += 1
-            if a == amount:
-                same += 1
-        if now - i <= RECENT:
-            latest += a
-    mean = added / n
-    variance = max(squared / n - mean * mean, 0.0)
-    out[at + 9] = (amount - mean) / (np.sqrt(variance) + 0.05 * mean + 100.0)
-    out[at + 10] = amount / (largest + 1.0)
-    out[at + 28] = larger / n
-    out[at + 29] = same / n
-    out[at + 30] = latest / min(n, RECENT) / (mean + 1.0)
-
-
-@kernel
-def _amount_habit(s, user, t, amount, out, at):  # type: ignore[no-untyped-def]
-    if user < 0:
-        return
-    h = s.history
-    now = before(h, s.occurred_at, user, t)
-    if now > 0:
-        _amounts(h, h.start[user], max(now - WALK, 0), now, amount, out, at)
-
-
-@kernel
-def _hour_habit(s, user, now, hour, out, at):  # type: ignore[no-untyped-def]
-    """Share of the user's latest transactions within two hours of this hour of the day."""
-    if user < 0 or now == 0:
-        return
-    h = s.history
-    start = h.start[user]
-    low = max(now - WALK, 0)
-    near = 0
-    for i in range(low, now):
-        apart = abs((s.occurred_at[h.rows[start + i]] // HOUR) % 24 - hour)
-        if apart <= 2 or apart >= 22:
-            near += 1
-    out[at] = near / (now - low)
-
-
-@kernel
 def _sharing(s, user, entity, t, amount, scratch, out, at):  # type: ignore[no-untyped-def]
     """Who else used the entity lately, how new they are and what became known of them."""
     h = s.history
@@ -278,7 +205,7 @@ def _sharing(s, user, entity, t, amount, scratch, out, at):  # type: ignore[no-u
     distinct = 0
     distinct_day = 0
     mine = 0
-    _amounts(h, start, low, now, amount, out, at)
+    amounts(h, start, low, now, amount, out, at)
     for i in range(now - 1, low - 1, -1):
         row = h.rows[start + i]
         other = s.ids[row, 0]

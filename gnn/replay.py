@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnn.catalogue import Catalogue
-from gnn.lookup import WALK, fill
+from gnn.habits import WALK
+from gnn.lookup import fill
 from gnn.tensors import EgoStore
 from graph import state as kernels
 from graph.arrays import empty_state

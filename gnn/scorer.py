@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gnn.catalogue import Catalogue
 from gnn.explain import Explainer
-from gnn.lookup import WALK, fill
+from gnn.habits import WALK
+from gnn.lookup import fill
 from gnn.predictor import Predictor
 from gnn.scoring import Answer, Question
 from gnn.sentences import RingReached

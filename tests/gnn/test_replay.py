@@ -159,6 +159,14 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
                 same, larger = h.amount[latest] == h.amount[i], h.amount[latest] >= h.amount[i]
                 np.testing.assert_allclose(features[i, at[f"{name}_amount_same"]], same.mean(), rtol=1e-6)
                 np.testing.assert_allclose(features[i, at[f"{name}_amount_rank"]], larger.mean(), rtol=1e-6)
+                if name == "user":
+                    median = np.sort(h.amount[latest])[len(latest) // 2] + 1.0
+                    high = h.amount[latest] > 2.5 * median
+                    np.testing.assert_allclose(
+                        features[i, at["user_amount_to_median"]], h.amount[i] / median, rtol=1e-6
+                    )
+                    lately = h.occurred_at[latest] >= t - 7 * DAY
+                    assert features[i, at["user_unusual_7d"]] == (high & lately).sum()
             month = [j for j in mine if h.occurred_at[j] >= t - 30 * DAY]
             if month:
                 days = min(max((t - h.occurred_at[mine].min()) / DAY, 1.0), 30.0)

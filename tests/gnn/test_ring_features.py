@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gnn.catalogue import Catalogue
 from gnn.explain import Explainer
-from gnn.lookup import WALK, fill
+from gnn.habits import WALK
+from gnn.lookup import fill
 from gnn.replay import Replay, read_history
 from gnn.sentences import RingReached
 from graph.index import AsOfIndex
