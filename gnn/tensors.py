@@ -220,6 +220,8 @@ def collate_all(store: EgoStore, features: NDArray[np.float32]) -> EgoBatch:
     """The batch of all ego-graphs of a store, in their order; otherwise as `collate`."""
     if int(store.counts.sum(dtype=np.int64)) != len(store.nodes):
         raise ValueError("the counts of the ego-graphs do not add up to their nodes")
+    if len(store) == 1:  # it stands block by block already, with its parents' positions in their sets
+        return EgoBatch(features, store.nodes, store.parents.astype(np.int32), store.counts[0].astype(np.int32))
     return _collated(store, features, np.arange(len(store)), len(store.nodes))
 
 
