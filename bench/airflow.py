@@ -66,7 +66,7 @@ class Airflow:
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -179,7 +179,7 @@ class Airflow:
                     return
             except (OSError, ValueError, KeyError):
                 self._token = None
-            time.sleep(0.3)
+            time.sleep(0.5)
         raise QuipuError(f"{what} did not come within {longest:.0f} s", hint=f"see the logs in {self.home}")
 
     def _read(self, path: str, token: str | None = None) -> bytes:

@@ -38,7 +38,10 @@ LEARNT, HISTORY, MONTH, FILLED = 50, 70, 30, 10
 _USERS, _SEED, _FRAUD_RATE = 1_000, 5, 0.05
 _DAGS: Final = ("graph_refresh", "monitoring", "model_training")
 _GRAPH, _DRIFT = "quipu_graph", "quipu_model_drift"
+_NEVER = "0 0 29 2 *"
+"""No interval of it ends before 2028."""
 _LONGEST = 900.0
+"""Seconds that a day, or the runs after the last one, may take on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,18 +297,20 @@ def _fill(world: Deliveries, place: Path, begin: date, days: int) -> dict[str, A
         airflow.run("backfill", "create", "--dag-id", "graph_refresh", "--from-date", str(begin),
                     "--to-date", str(last), "--max-active-runs", "1")  # fmt: skip
         airflow.start_part("scheduler")
-        airflow.wait("the end of the back-fill", lambda: _filled(airflow) >= days, _LONGEST)
+        for day in range(1, days + 1):
+            airflow.wait(f"day {day} of the back-fill", partial(_filled, airflow, day), _LONGEST)
     finally:
         airflow.stop()
     return content(f"sqlite:///{place}/quipu.db")
 
 
-def _filled(airflow: Airflow) -> int:
-    return sum(run["run_type"] == "backfill" for run in airflow.runs("graph_refresh", "success"))
+def _filled(airflow: Airflow, days: int) -> bool:
+    return _done([run for run in airflow.runs("graph_refresh") if run["run_type"] == "backfill"]) >= days
 
 
 def _settings(mapping: Path, place: Path, begin: date | None) -> dict[str, str]:
-    start = {} if begin is None else {"QUIPU_SCHEDULE_START": str(begin)}
+    """What DAGs read; runs are made up for from `begin` on, and without it nothing is trained by time."""
+    start = {"QUIPU_TRAINING_SCHEDULE": _NEVER} if begin is None else {"QUIPU_SCHEDULE_START": str(begin)}
     return {
         "QUIPU_STORE": f"sqlite:///{place}/quipu.db",
         "QUIPU_VAR": str(place / "var"),
