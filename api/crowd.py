@@ -8,6 +8,9 @@ _IDLE_TURNS = 10
 busy all the time with reading those who come."""
 _LONGEST_WAIT = 4e-3
 """Seconds that a batch is waited for at most."""
+_COMPANY = 8
+"""From so many on it is worth waiting even for those who are just about to be answered, and to come again: two halves
+of a crowd that take turns cost more than the whole of it at once."""
 
 
 class Crowd:
@@ -37,12 +40,19 @@ class Crowd:
         """A batch was answered, with so many in it, waiting behind it and on their way to the disk."""
         self._expected = together
 
-    def worth_waiting(self, waiting: int, in_flight: int) -> bool:
-        """Whether those who wait (one at least) should wait for more, while others are on their way to the disk."""
-        if waiting >= min(self._expected - in_flight, self._most):
+    def worth_waiting(self, waiting: int, in_flight: int, *, soon: bool = False) -> bool:
+        """Whether those who wait (one at least) should wait for more, while others are on their way to the disk.
+
+        Args:
+            soon: those others will be answered any moment.
+        """
+        together = soon and in_flight > 0 and self._expected >= _COMPANY
+        if waiting >= min(self._expected - (0 if together else in_flight), self._most):
             return False
         self._idle_turns += 1
         now = perf_counter()
+        if together:
+            self._last_at = now  # nobody is late who has not been answered
         lull = self._idle_turns >= _IDLE_TURNS and now - self._last_at >= _LULL
         if not lull and now - self._first_at < _LONGEST_WAIT:
             return True

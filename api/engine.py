@@ -236,7 +236,8 @@ class Engine:
     def _turn(self) -> None:
         # Lowered before looking, so that whoever comes after the look asks for another turn.
         self._turn_due = False
-        if self._waiting and self._crowd.worth_waiting(len(self._waiting), len(self._in_flight)):
+        soon = self._commit_takes < _QUICK_COMMIT
+        if self._waiting and self._crowd.worth_waiting(len(self._waiting), len(self._in_flight), soon=soon):
             self._ask_for_a_turn()
             return
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]

@@ -147,7 +147,8 @@ def train_models(
         latest = _latest(history, candidates, split)
         if len(latest) >= _LATEST_ROWS:
             unseen = _probability(blend, _scores(head, anomaly, network, features, candidates, latest))
-            promise |= volume(policy, unseen, np.ones(len(latest)))
+            weight = np.concatenate([places.weight[late], np.full(len(latest), 1 / candidates.share)])
+            promise |= volume(policy, np.concatenate([probability, unseen]), weight)
     label_delay = label_delays(history, until_row, at)
     figures = {
         "transactions": until_row,

@@ -36,6 +36,29 @@ def test_who_is_on_the_way_to_the_disk_is_not_waited_for() -> None:
     assert not crowd.worth_waiting(4, 12)
 
 
+def test_those_who_are_answered_soon_are_waited_for_where_they_are_many() -> None:
+    crowd = Crowd(64)
+    crowd.answered(16)
+    crowd.came(first=True)
+    assert turns(crowd, waiting=8, in_flight=8) == 0
+    assert crowd.worth_waiting(8, 8, soon=True)
+    assert not crowd.worth_waiting(16, 0, soon=True)
+    crowd.answered(4)
+    crowd.came(first=True)
+    assert not crowd.worth_waiting(2, 2, soon=True)
+
+
+def test_who_is_answered_soon_is_waited_for_only_so_long() -> None:
+    crowd = Crowd(64)
+    crowd.answered(16)
+    crowd.came(first=True)
+    waited = 0
+    while crowd.worth_waiting(8, 8, soon=True):
+        waited += 1
+        assert waited < 1_000_000
+    assert waited > 0
+
+
 def test_nobody_waits_for_more_than_a_batch_holds() -> None:
     crowd = Crowd(8)
     crowd.answered(1_000)
