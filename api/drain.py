@@ -33,7 +33,9 @@ _KEEP_SECONDS = 600.0
 _KEEP_AT_MOST = 86_400.0
 """How long it stays where no snapshot of the index has it."""
 _PAUSE = 0.7
-"""Seconds between two drains: rare enough that few requests meet one at the disk."""
+_BUSY_PAUSE = 2.0
+_BUSY = 256
+"""Seconds between two drains, and after one that moved so many records: rare enough that few requests meet one."""
 _LONGEST_PAUSE = 2.0
 _PATIENCE_SECONDS = 30.0
 """How long a write may take; another loader's batch may have to end first."""
@@ -51,7 +53,7 @@ class StillDraining(StoreUnavailable):
 
 
 class Drainer:
-    """A thread that keeps the store at most a fraction of a second behind the spool.
+    """A thread that keeps the store at most seconds behind the spool, and less than one where little is to be moved.
 
     One process of a host does it (the one that holds the lease); any may `drain` when it needs the store current.
     Every step is idempotent, so whatever a crash left undone is done again.
@@ -220,7 +222,7 @@ class Drainer:
                     moved_since, checkpoint_at = 0, time.monotonic() + _CHECKPOINT_SECONDS
                 if moved:
                     self._forget(moved)
-                pause = _PAUSE
+                pause = _BUSY_PAUSE if moved >= _BUSY else _PAUSE
             except QuipuError as error:
                 self._health.wrote(error)
                 if time.monotonic() >= checkpoint_at:
