@@ -3,6 +3,8 @@
 import gc
 import http.client
 import logging
+import multiprocessing
+import multiprocessing.process
 import os
 import shutil
 import signal
@@ -159,6 +161,9 @@ def create_worker(settings: Settings, bundle: Path | None) -> Any:
     from api.app import create_app
 
     prepare(settings)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="quipu-parent", daemon=True).start()
 
     def failed(error: QuipuError) -> None:
         log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
@@ -166,6 +171,13 @@ def create_worker(settings: Settings, bundle: Path | None) -> Any:
         os._exit(_STARTUP_FAILURE)
 
     return create_app(settings, bundle, on_ready=settle, on_failure=failed)
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """Stops a worker, as an operator would, when its supervisor is gone: it would keep the port, and nobody knew it."""
+    parent.join()
+    log.warning("process %d stops, since its supervisor has ended", os.getpid())
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def prepare(settings: Settings) -> None:

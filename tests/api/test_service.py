@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -395,6 +396,24 @@ def test_kill_9_under_load_loses_nothing_acknowledged(service: Running, transact
 @pytest.mark.slow
 def test_kill_9_ten_times_loses_nothing_acknowledged(service: Running, transaction: Make) -> None:
     kill_under_load(service, transaction, kills=10)
+
+
+def test_workers_end_with_their_supervisor(service: Running) -> None:
+    service.arguments = ("--workers", "2")
+    service.start()
+    assert service.process is not None
+    service.end(signal.SIGKILL)
+
+    def gone() -> bool:
+        try:
+            service.get("/health/ready")
+        except ConnectionRefusedError:
+            return True
+        except (OSError, http.client.HTTPException):
+            pass  # a worker that is just ending
+        return False
+
+    service.until(gone)
 
 
 def test_several_workers_answer_as_one(service: Running, transaction: Make) -> None:
