@@ -66,7 +66,7 @@ def run(work: Workspace) -> Section:
             rows = _shifted(source, transactions - _LOADED, "again-", _LOADED)
             figures.append(Figure("loaded through the driver, full graph", _rate(store, rows), "tx/s", at_least=3000))
             again = [outcome for batch in rows for outcome in store.upsert_transactions(batch)]
-            new = sum(outcome != Outcome.DUPLICATE for outcome in again)
+            new = sum(int(outcome) != Outcome.DUPLICATE for outcome in again)
             figures.append(Figure("newly loaded when loaded again", new, at_most=0))
         store.close()
     with _server(folder / "empty", work=work) as (url, _):
