@@ -104,17 +104,18 @@ def _ablated(work: Workspace, files: Path, mapping: Path, since: date, *options:
 
 
 def _with_true_labels(files: Path) -> Path:
-    """A mapping of the same world with every fraud reported, and nothing else: as late as the reported ones were."""
+    """A mapping of the same world with labels that are true, when they came; frauds nobody reported come as late."""
     truth = pq.read_table(files / "truth" / "fraud.parquet", columns=["transaction_id", "is_fraud"]).to_pandas()
     rows = pq.read_table(files / "transactions.parquet", columns=["transaction_id", "occurred_at"]).to_pandas()
-    labels = pd.read_csv(files / "labels.csv", parse_dates=["known_at"])
-    first = labels[labels.is_fraud].groupby("transaction_id").known_at.min().rename("known_at")
     rows["occurred_at"] = pd.to_datetime(rows.occurred_at, utc=True)
-    frauds = truth[truth.is_fraud].merge(rows, on="transaction_id").merge(first, on="transaction_id", how="left")
-    usual = (frauds.known_at - frauds.occurred_at).median()
-    frauds["known_at"] = frauds.known_at.fillna(frauds.occurred_at + usual)
-    frauds["source"] = "truth"
-    frauds[["transaction_id", "is_fraud", "known_at", "source"]].to_csv(files / "labels-true.csv", index=False)
+    labels = pd.read_csv(files / "labels.csv", parse_dates=["known_at"])
+    told = labels.groupby("transaction_id").known_at.min().rename("known_at")
+    true = truth.merge(rows, on="transaction_id").merge(told, on="transaction_id", how="left")
+    delay = (true.known_at - true.occurred_at)[true.is_fraud].median()
+    true["known_at"] = true.known_at.fillna((true.occurred_at + delay).where(true.is_fraud))
+    true["source"] = "truth"
+    true = true.dropna(subset="known_at")
+    true[["transaction_id", "is_fraud", "known_at", "source"]].to_csv(files / "labels-true.csv", index=False)
     mapping = yaml.safe_load((files / "mapping.yaml").read_text(encoding="utf-8"))
     mapping["labels"]["files"] = "labels-true.csv"
     path = files / "mapping-true.yaml"
