@@ -1,5 +1,5 @@
 """What a policy promises: how it did on the held-out rows that its thresholds were chosen on, and how many alerts it
-gives on the latest transactions, whose labels are not known yet.
+gives on these and on the latest transactions, whose labels are not known yet.
 
 Monitoring holds what happens later against it. Rows are weighted, where genuine ones were sampled.
 """
@@ -53,8 +53,8 @@ def promised(
 def volume(policy: Policy, probability: NDArray[np.float64], weight: NDArray[np.float64]) -> dict[str, Any]:
     """The part of a promise that needs no labels: rows, review_share, block_share and probabilities of `promised`.
 
-    Of the latest transactions it tells better than held-out rows do how many alerts there will be: they are more like
-    those to come, and the model that decides in the end can score them, for it has not learnt from them.
+    Held-out rows are many, as frauds were not sampled; the latest transactions are more like those to come, and the
+    model that decides in the end can score them, for it has not learnt from them. Both together tell best.
     """
     bands = policy.bands(probability)
     total = weight.sum()

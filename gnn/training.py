@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FEWEST_GNN_FRAUDS = 20
 _ANOMALY_ROWS = 256
 _LATEST_ROWS = 1_000
-"""Fewer of the latest transactions than these say less of the number of alerts than held-out ones do."""
+"""Fewer of the latest transactions than these add nothing to what held-out ones tell of the number of alerts."""
 
 
 @dataclass(frozen=True, slots=True)

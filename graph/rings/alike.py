@@ -8,13 +8,13 @@ import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.rings.likeness import Trait, likelihood_ratios
+from graph.rings.likeness import LEARNED_FROM, Trait, likelihood_ratios
 from graph.rings.pieces import Group
 
 NARROW = 3
 """Users that an entity in a mere chain has at most."""
 _TAUGHT_BY = 10
-"""Groups of three users or more from which on it can be learned how rings differ."""
+"""So many groups of `LEARNED_FROM` users or more tell how rings differ; fewer do not."""
 _COMPARED = 1000
 """Pieces that are compared at most, those of most users first: the work grows with their square."""
 
@@ -42,10 +42,11 @@ def brought_together(groups: Sequence[Group], traits: Sequence[Trait], times: fl
     """
     pieces = [number for number, group in enumerate(groups) if is_piece(group)]
     pieces = sorted(pieces, key=lambda number: (-len(groups[number].members), number))[:_COMPARED]
-    if len(pieces) < 2 or sum(len(group.members) >= NARROW for group in groups) < _TAUGHT_BY:
+    if len(pieces) < 2 or sum(len(group.members) >= LEARNED_FROM for group in groups) < _TAUGHT_BY:
         return list(groups)
     told = _together([_only(trait, pieces) for trait in traits], len(pieces), float(np.log(times)))
-    result = [group for number, group in enumerate(groups) if number not in set(pieces)]
+    compared = set(pieces)
+    result = [group for number, group in enumerate(groups) if number not in compared]
     for which, by in told:
         parts = [groups[pieces[number]] for number in which]
         result.append(parts[0] if len(parts) == 1 else _union(parts, by))

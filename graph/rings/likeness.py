@@ -24,7 +24,7 @@ from graph.rings.settings import RingSettings
 _SPAN = 10 * DAY
 """Times are alike within days, not within hours: a ring's accounts take turns."""
 _AGES = np.array([0.01, 1, 3, 7, 14, 21, 30, 45, 60, 90]) * DAY
-_LEARNED_FROM = 3
+LEARNED_FROM = 3
 """Users from which on a group teaches how rings differ."""
 _WEIGHT = 0.5
 """How often each value counts as seen beforehand."""
@@ -54,7 +54,7 @@ def traits_of(
     recent = np.flatnonzero(evidence.occurred_at >= evidence.at - settings.linked_days * DAY)
     row, group = _rows(evidence, recent, groups)
     usual = recent[risk[recent] >= settings.risky]
-    teach = np.array([len(each.members) >= _LEARNED_FROM for each in groups], np.bool_)
+    teach = np.array([len(each.members) >= LEARNED_FROM for each in groups], np.bool_)
     traits = [
         _trait(name, (values[row], group), values[usual], teach)
         for name, values in _values(evidence, recent, settings.hub_users)
