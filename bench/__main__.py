@@ -1,6 +1,6 @@
 """Every figure of speed, memory and quality that Quipu states, measured on this machine.
 
-python -m bench                    all of it: about an hour on two cores
+python -m bench                    all of it: some four hours on two cores
 python -m bench index service      some of it
 """
 
