@@ -46,7 +46,7 @@ class GnnSettings:
     negatives_per_fraud: int = 15
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    hidden: int = 32
+    hidden: int = 48
     messages: bool = True
     seed: int = 0
     threads: int = 2
