@@ -30,6 +30,7 @@ def open_index(
     link: StoreLink,
     spool: Spool,
     snapshots: Path,
+    refreshed: Path,
     schema: GraphSchema,
     progress: Progress,
     pause: Callable[[float], bool],
@@ -40,7 +41,9 @@ def open_index(
     store, it waits for the store.
 
     Args:
-        snapshots: folder of snapshots of the index.
+        snapshots: folder of snapshots of the index, the service's own.
+        refreshed: folder of those of `graph_refresh`, of the store alone; where there is no own one, the newest of
+            these spares reading all of the store.
         schema: what to index.
         pause: waits so many seconds; True when the service is to stop.
 
@@ -51,7 +54,7 @@ def open_index(
     told_at = 0.0
     while True:
         try:
-            follower = _with_store(link, spool, snapshots, schema, progress)
+            follower = _with_store(link, spool, snapshots, refreshed, schema, progress)
             link.health.read()
             return follower
         except StoreUnavailable as error:
@@ -86,7 +89,9 @@ def write_snapshot(engine: Engine, follower: Follower, link: StoreLink, spool: S
         spool.keep(in_snapshot=position)
 
 
-def _with_store(link: StoreLink, spool: Spool, snapshots: Path, schema: GraphSchema, progress: Progress) -> Follower:
+def _with_store(
+    link: StoreLink, spool: Spool, snapshots: Path, refreshed: Path, schema: GraphSchema, progress: Progress
+) -> Follower:
     link.ask(lambda store: store.extend_schema(schema), patience=_PATIENCE_SECONDS)
     kept = newest_snapshot(snapshots, schema)
     if kept is not None and link.ask(lambda store: belongs(kept[0], store), patience=_PATIENCE_SECONDS):
@@ -94,7 +99,7 @@ def _with_store(link: StoreLink, spool: Spool, snapshots: Path, schema: GraphSch
         follower.follow_feed()
         return follower
     drained = spool.value("drained")  # read first: what is drained is in the store
-    index = link.ask(lambda store: AsOfIndex.open(store, None, progress, schema=schema), patience=_BUILD_SECONDS)
+    index = link.ask(lambda store: AsOfIndex.open(store, refreshed, progress, schema=schema), patience=_BUILD_SECONDS)
     follower = Follower(index, spool, link, position=drained, brought=_brought(link, spool, index, drained))
     follower.follow_spool()
     return follower

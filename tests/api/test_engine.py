@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from api import facts
 from api.engine import Pending
 from api.service import NewLabel, Service
 from api.wire import Submission
+from gnn.refresh import refresh_snapshot
 from graph import sqlite_database
 from graph.errors import Conflict, NotFound, Overloaded, QuipuError, StoreUnavailable
+from graph.progress import Progress
 from graph.records import SECOND
 from graph.settings import Settings
 from graph.store import open_store
@@ -32,14 +34,16 @@ AT = 1_746_100_000 * SECOND  # May 2025, after the small world
 class Desk:
     """Asks a service in this process."""
 
-    def __init__(self, folder: Path, small_world: Path, bundle: Path, **changes: Any) -> None:
+    def __init__(
+        self, folder: Path, small_world: Path, bundle: Path, *, progress: Progress | None = None, **changes: Any
+    ) -> None:
         folder.mkdir(exist_ok=True)
         if not (folder / "store.db").exists():
             shutil.copy(small_world / "store.db", folder / "store.db")
         url = f"sqlite:///{folder}/store.db"
         self._turns = ThreadPoolExecutor(1)
         self.service = Service(Settings(var=folder, store=url, **changes), bundle, self._deliver, self._turns.submit)
-        self.service.load()
+        self.service.load(progress)
 
     @staticmethod
     def _deliver(pendings: list[Pending]) -> None:
@@ -150,6 +154,43 @@ def test_own_transactions_are_not_counted_twice(opened: Callable[..., Desk]) -> 
     assert desk.service.engine.index.transactions == before + 10
     desk.stop()
     assert opened().service.engine.index.transactions == before + 10, "also when its snapshot is opened"
+
+
+class Stages:
+    """Keeps the names of the stages there were."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        self.names.append(name)
+        yield lambda _done: None
+
+
+def test_a_first_start_goes_on_from_the_snapshot_of_the_refresh(opened: Callable[..., Desk]) -> None:
+    desk = opened()
+    var = desk.service.settings.var
+    answer = body(desk.ask([submission("t1")])[0])
+    desk.stop()
+    (var / "spool.db").unlink()
+    shutil.rmtree(var / "index")
+    read = Stages()
+    whole = opened(progress=read)
+    rows = whole.service.engine.index.transactions
+    whole.stop()
+    assert "reading transactions" in read.names
+
+    shutil.rmtree(var / "index")
+    (var / "spool.db").unlink()
+    with closing(open_store(desk.service.settings.store)) as store:
+        refresh_snapshot(store, var / "models", var / "refresh" / "index")
+        store.upsert_transactions(facts.table([facts.encode(submission("later"), AT)]))
+    quick = Stages()
+    again = opened(progress=quick)
+    assert "reading transactions" not in quick.names
+    assert again.service.engine.index.transactions == rows + 1, "what came after the snapshot is there too"
+    assert body(again.ask([submission("t1")])[0]) == {**answer, "replayed": True}
 
 
 def test_a_transaction_that_was_loaded_is_decided_on_what_was_loaded(opened: Callable[..., Desk]) -> None:
