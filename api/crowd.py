@@ -21,9 +21,13 @@ class Crowd:
 
     Args:
         most: the largest batch, for which nobody waits any longer.
+
+    Attributes:
+        delivered: how many were answered so far.
     """
 
     def __init__(self, most: int) -> None:
+        self.delivered = 0
         self._most = most
         self._expected = 1
         self._first_at = self._last_at = 0.0
@@ -36,9 +40,17 @@ class Crowd:
         if first:
             self._first_at = self._last_at
 
-    def answered(self, together: int) -> None:
-        """A batch was answered, with so many in it, waiting behind it and on their way to the disk."""
-        self._expected = together
+    def answered(self, batch: int, others: int = 0, *, begun: int | None = None) -> None:
+        """A batch was answered.
+
+        Args:
+            batch: how many were in it. others: how many wait behind it or are on their way to the disk.
+            begun: what `delivered` was when the batch was begun, by default now: whoever was answered since may be
+                about to come again, though nobody waits.
+        """
+        back = 0 if begun is None else self.delivered - begun
+        self._expected = batch + max(others, back)
+        self.delivered += batch
 
     def worth_waiting(self, waiting: int, in_flight: int, *, soon: bool = False) -> bool:
         """Whether those who wait (one at least) should wait for more, while others are on their way to the disk.

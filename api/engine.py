@@ -73,12 +73,14 @@ class _Step:
         first: the first transaction of each id; standing: decisions there were before, by id.
         fresh: those that are scored now, with their answers and records.
         lost: decisions of other workers that came first, by id.
+        begun: how many had been answered when it was begun.
     """
 
-    __slots__ = ("answers", "batch", "first", "fresh", "lost", "records", "standing")
+    __slots__ = ("answers", "batch", "begun", "first", "fresh", "lost", "records", "standing")
 
-    def __init__(self, batch: list[Pending]) -> None:
+    def __init__(self, batch: list[Pending], begun: int) -> None:
         self.batch = batch
+        self.begun = begun
         self.first: dict[str, Pending] = {}
         for pending in batch:
             self.first.setdefault(pending.submission.transaction_id, pending)
@@ -248,7 +250,7 @@ class Engine:
 
     def _answer(self, batch: list[Pending]) -> None:
         """Starts on a batch; what needs no commit is answered at once, the rest when it is on disk."""
-        step = _Step(self._leaders(batch))
+        step = _Step(self._leaders(batch), self._crowd.delivered)
         try:
             self._decide(step)
         except Exception as error:
@@ -347,7 +349,7 @@ class Engine:
         self._finish(step)
 
     def _finish(self, step: "_Step") -> None:
-        self._crowd.answered(len(step.batch) + len(self._waiting) + len(self._in_flight))
+        self._crowd.answered(len(step.batch), len(self._waiting) + len(self._in_flight), begun=step.begun)
         for pending in step.batch:
             if not pending.body and pending.error is None:
                 self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)

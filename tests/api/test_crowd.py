@@ -73,3 +73,23 @@ def test_waiting_ends_when_the_others_stay_away_and_they_are_not_expected_again(
     assert 0 < turns(crowd, waiting=3) < 1_000_000
     crowd.came(first=True)
     assert not crowd.worth_waiting(3, 0)
+
+
+def test_halves_that_take_turns_are_waited_for_together() -> None:
+    crowd = Crowd(64)
+    crowd.answered(8)
+    begun = crowd.delivered  # one half is begun; meanwhile the other is answered, and has not come again
+    crowd.answered(8)
+    crowd.answered(8, 0, begun=begun)
+    crowd.came(first=True)
+    assert crowd.worth_waiting(8, 0)
+    assert not crowd.worth_waiting(16, 0)
+
+
+def test_who_came_again_is_not_expected_twice() -> None:
+    crowd = Crowd(64)
+    begun = crowd.delivered
+    crowd.answered(8)
+    crowd.answered(8, 8, begun=begun)
+    crowd.came(first=True)
+    assert not crowd.worth_waiting(16, 0)
