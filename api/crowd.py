@@ -1,5 +1,6 @@
 """How long a batch waits for more transactions: most of its cost is the same for one and for many."""
 
+from collections.abc import Collection, Hashable
 from time import perf_counter
 
 _LULL = 400e-6
@@ -21,36 +22,34 @@ class Crowd:
 
     Args:
         most: the largest batch, for which nobody waits any longer.
-
-    Attributes:
-        delivered: how many were answered so far.
     """
 
     def __init__(self, most: int) -> None:
-        self.delivered = 0
         self._most = most
         self._expected = 1
+        self._together, self._besides = 1, 0
+        self._answered: Collection[Hashable] = ()
         self._first_at = self._last_at = 0.0
         self._idle_turns = 0
 
-    def came(self, *, first: bool) -> None:
-        """Some have come; `first`: nobody waited before them."""
+    def came(self, *, first: bool, client: Hashable = None) -> None:
+        """One has come; `first`: nobody waited before; `client`: who that is, where it is known.
+
+        A client that was not answered last comes besides those who were: the next batch may have them all.
+        """
         self._last_at = perf_counter()
         self._idle_turns = 0
         if first:
             self._first_at = self._last_at
+        if client is not None and client not in self._answered:
+            self._besides += 1
+            if self._together + self._besides >= _COMPANY:
+                self._expected = max(self._expected, self._together + self._besides)
 
-    def answered(self, batch: int, others: int = 0, *, begun: int | None = None) -> None:
-        """A batch was answered.
-
-        Args:
-            batch: how many were in it. others: how many wait behind it or are on their way to the disk.
-            begun: what `delivered` was when the batch was begun, by default now: whoever was answered since may be
-                about to come again, though nobody waits.
-        """
-        back = 0 if begun is None else self.delivered - begun
-        self._expected = batch + max(others, back)
-        self.delivered += batch
+    def answered(self, together: int, clients: Collection[Hashable] = ()) -> None:
+        """A batch of these clients was answered, with so many in it, waiting behind it and on their way to the disk."""
+        self._expected = self._together = together
+        self._answered, self._besides = clients, 0
 
     def worth_waiting(self, waiting: int, in_flight: int, *, soon: bool = False) -> bool:
         """Whether those who wait (one at least) should wait for more, while others are on their way to the disk.

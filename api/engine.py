@@ -9,7 +9,7 @@ times the cost of the work.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -52,16 +52,17 @@ class Pending:
     """One transaction on its way; after delivery it has a `body` or an `error`.
 
     Attributes:
-        waiter: whatever the one who waits wants to find it by.
+        waiter: whatever the one who waits wants to find it by. client: whose it is, where that is known.
         body: the answer's JSON.
     """
 
-    __slots__ = ("body", "digest", "error", "submission", "waiter")
+    __slots__ = ("body", "client", "digest", "error", "submission", "waiter")
 
-    def __init__(self, submission: Submission, waiter: Any) -> None:
+    def __init__(self, submission: Submission, waiter: Any, client: Hashable = None) -> None:
         self.submission = submission
         self.digest = submission.digest()
         self.waiter = waiter
+        self.client = client
         self.body = b""
         self.error: QuipuError | None = None
 
@@ -73,14 +74,12 @@ class _Step:
         first: the first transaction of each id; standing: decisions there were before, by id.
         fresh: those that are scored now, with their answers and records.
         lost: decisions of other workers that came first, by id.
-        begun: how many had been answered when it was begun.
     """
 
-    __slots__ = ("answers", "batch", "begun", "first", "fresh", "lost", "records", "standing")
+    __slots__ = ("answers", "batch", "first", "fresh", "lost", "records", "standing")
 
-    def __init__(self, batch: list[Pending], begun: int) -> None:
+    def __init__(self, batch: list[Pending]) -> None:
         self.batch = batch
-        self.begun = begun
         self.first: dict[str, Pending] = {}
         for pending in batch:
             self.first.setdefault(pending.submission.transaction_id, pending)
@@ -194,7 +193,8 @@ class Engine:
         """
         if self._stopped or len(self._waiting) >= self._queue_max:
             raise Overloaded("the service has more work waiting than it accepts", hint="try again in a second")
-        self._crowd.came(first=not self._waiting)
+        for pending in pendings[:1]:
+            self._crowd.came(first=not self._waiting, client=pending.client)
         self._waiting.extend(pendings)
         self._ask_for_a_turn()
 
@@ -250,7 +250,7 @@ class Engine:
 
     def _answer(self, batch: list[Pending]) -> None:
         """Starts on a batch; what needs no commit is answered at once, the rest when it is on disk."""
-        step = _Step(self._leaders(batch), self._crowd.delivered)
+        step = _Step(self._leaders(batch))
         try:
             self._decide(step)
         except Exception as error:
@@ -349,7 +349,8 @@ class Engine:
         self._finish(step)
 
     def _finish(self, step: "_Step") -> None:
-        self._crowd.answered(len(step.batch), len(self._waiting) + len(self._in_flight), begun=step.begun)
+        clients = {pending.client for pending in step.batch}
+        self._crowd.answered(len(step.batch) + len(self._waiting) + len(self._in_flight), clients)
         for pending in step.batch:
             if not pending.body and pending.error is None:
                 self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)

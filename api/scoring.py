@@ -43,7 +43,7 @@ async def score(request: Request) -> Response:
     except ValidationError as error:
         raise invalid_body(error) from None
     submission = service.intake.submission(transaction)
-    pending = Pending(submission, asyncio.get_running_loop().create_future())
+    pending = Pending(submission, asyncio.get_running_loop().create_future(), request.scope.get("client"))
     service.engine.submit((pending,))
     await pending.waiter
     if pending.error is not None:

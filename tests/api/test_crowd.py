@@ -75,21 +75,28 @@ def test_waiting_ends_when_the_others_stay_away_and_they_are_not_expected_again(
     assert not crowd.worth_waiting(3, 0)
 
 
-def test_halves_that_take_turns_are_waited_for_together() -> None:
+def test_halves_that_take_turns_become_one_again() -> None:
     crowd = Crowd(64)
-    crowd.answered(8)
-    begun = crowd.delivered  # one half is begun; meanwhile the other is answered, and has not come again
-    crowd.answered(8)
-    crowd.answered(8, 0, begun=begun)
-    crowd.came(first=True)
-    assert crowd.worth_waiting(8, 0)
+    crowd.answered(8, set(range(8)))
+    for other in range(8, 16):
+        crowd.came(first=other == 8, client=other)
+    assert crowd.worth_waiting(8, 0), "those who were answered are about to come again"
+    for client in range(8):
+        crowd.came(first=False, client=client)
     assert not crowd.worth_waiting(16, 0)
 
 
-def test_who_came_again_is_not_expected_twice() -> None:
+def test_those_who_come_again_are_not_expected_twice() -> None:
     crowd = Crowd(64)
-    begun = crowd.delivered
-    crowd.answered(8)
-    crowd.answered(8, 8, begun=begun)
-    crowd.came(first=True)
+    crowd.answered(16, set(range(16)))
+    for client in range(16):
+        crowd.came(first=client == 0, client=client)
     assert not crowd.worth_waiting(16, 0)
+
+
+def test_a_few_who_come_now_and_then_do_not_wait_for_each_other() -> None:
+    crowd = Crowd(64)
+    for client in range(20):
+        crowd.came(first=True, client=client)
+        assert not crowd.worth_waiting(1, 0)
+        crowd.answered(1, {client})
