@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import signal
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
@@ -58,11 +60,14 @@ def create_app(
     *,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[QuipuError], None],
+    at_once: bool = True,
 ) -> FastAPI:
-    """The application. It serves at once, and answers 503 until the index is loaded.
+    """The application.
 
     Args:
         bundle: folder of a model bundle to keep; None to follow the models folder.
+        at_once: serve from the beginning, with 503 until the index is loaded; otherwise only then, or when the
+            process is told to end.
         on_ready: called once requests can be scored, on another thread.
         on_failure: called instead where the service cannot be loaded; it should end the process.
     """
@@ -85,6 +90,9 @@ def create_app(
         turns.loop = asyncio.get_running_loop()
         loader = threading.Thread(target=load, name="quipu-load", daemon=True)
         loader.start()
+        if not at_once:
+            with _give_up_when_told(service):
+                await asyncio.to_thread(loader.join)
         yield
         service.give_up()
         await asyncio.to_thread(loader.join)
@@ -106,6 +114,24 @@ def create_app(
     app.router.routes.sort(key=lambda route: getattr(route, "path", "") != scoring.PATH)
     _document(app)
     return app
+
+
+@contextmanager
+def _give_up_when_told(service: Service) -> Iterator[None]:
+    """Lets SIGTERM and SIGINT end a start that waits for the graph store, besides what they did before."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        service.give_up()
+        before = earlier[signal.Signals(number)]
+        if callable(before):
+            before(number, frame)
+
+    earlier = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _document(app: FastAPI) -> None:

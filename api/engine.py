@@ -193,8 +193,8 @@ class Engine:
         """
         if self._stopped or len(self._waiting) >= self._queue_max:
             raise Overloaded("the service has more work waiting than it accepts", hint="try again in a second")
-        for pending in pendings[:1]:
-            self._crowd.came(first=not self._waiting, client=pending.client)
+        if pendings:
+            self._crowd.came(first=not self._waiting, client=pendings[0].client)
         self._waiting.extend(pendings)
         self._ask_for_a_turn()
 

@@ -42,8 +42,8 @@ def open_index(
 
     Args:
         snapshots: folder of snapshots of the index, the service's own.
-        refreshed: folder of those of `graph_refresh`, of the store alone; where there is no own one, the newest of
-            these spares reading all of the store.
+        refreshed: folder of those of `graph_refresh`, of the store alone; where no own one fits, the newest of these
+            spares reading all of the store.
         schema: what to index.
         pause: waits so many seconds; True when the service is to stop.
 

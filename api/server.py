@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.synchronize import Lock
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 # drainer hold up every request that falls into its turn.
 _SWITCH_SECONDS = 0.0002
 _GRACE_SECONDS = 15
+_WORKER_SECONDS = 60
+"""How long a worker may take to load on SIGHUP, or to answer its supervisor's ping, before it is given up."""
 _YOUNG_OBJECTS = 20_000
 """New objects between two collections: a request makes hundreds, and nearly none of them in cycles."""
 _STARTUP_FAILURE = 3  # uvicorn's: the supervisor stops instead of starting the worker again
@@ -129,7 +132,9 @@ class Server:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-        app = partial(create_worker, self.settings, self.bundle)
+        # Never released, so that a worker started in another's place does not get it.
+        front = multiprocessing.get_context("spawn").Lock()
+        app = partial(create_worker, self.settings, self.bundle, front)
         config = uvicorn_config(app, workers=self.settings.workers, factory=True)
         supervisor = Multiprocess(config, sockets=[taken])
         watcher = threading.Thread(target=self._watch, args=(taken, supervisor.should_exit, on_ready), daemon=True)
@@ -156,8 +161,11 @@ class Server:
                 connection.close()
 
 
-def create_worker(settings: Settings, bundle: Path | None) -> Any:
-    """The application of one of several worker processes."""
+def create_worker(settings: Settings, bundle: Path | None, front: Lock) -> Any:
+    """The application of one of several worker processes.
+
+    The first to take `front` answers 503 while it loads; all others leave the port to those who can score.
+    """
     from api.app import create_app
 
     prepare(settings)
@@ -170,7 +178,7 @@ def create_worker(settings: Settings, bundle: Path | None) -> Any:
         logging.shutdown()
         os._exit(_STARTUP_FAILURE)
 
-    return create_app(settings, bundle, on_ready=settle, on_failure=failed)
+    return create_app(settings, bundle, on_ready=settle, on_failure=failed, at_once=front.acquire(block=False))
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
@@ -211,6 +219,7 @@ def uvicorn_config(app: Any, *, workers: int, factory: bool = False) -> Any:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=65,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         backlog=2048,
     )

@@ -124,7 +124,7 @@ class Service:
             link,
             self._open_spool(spool_path, durable=False),
             settings.var / "index",
-            settings.var / "refresh" / "index",
+            settings.refreshed_index,
             schema,
             progress or Silent(),
             self._stopping.wait,

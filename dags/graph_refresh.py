@@ -65,7 +65,7 @@ def graph_refresh() -> None:
         from gnn.refresh import refresh_snapshot
 
         with store() as opened:
-            return refresh_snapshot(opened, CONFIGURED.var / "models", CONFIGURED.var / "refresh" / "index")
+            return refresh_snapshot(opened, CONFIGURED.var / "models", CONFIGURED.refreshed_index)
 
     @task
     def check_quality(loaded: dict[str, Any]) -> dict[str, Any]:

@@ -25,13 +25,14 @@ from typing import Any
 from graph.copying import copy, counts, differences
 from graph.errors import Conflict, InputError, StoreError
 from graph.progress import Progress, Silent
+from graph.settings import REFRESHED_INDEX
 from graph.sqlite_database import path_of, translated
 from graph.store import open_store
 
 STORE, LEDGER, VAR, MANIFEST = "store.db", "ledger.db", "var", "manifest.json"
 _FORMAT = 1
 _SQLITE = b"SQLite format 3\0"
-_REBUILT = {"index", "refresh/index", "metrics", "neo4j"}
+_REBUILT = {"index", REFRESHED_INDEX, "metrics", "neo4j"}
 """Folders that are made again from the rest, or that belong to a database server."""
 _PASSING = (".lock", ".lease", "-wal", "-shm", ".new")
 

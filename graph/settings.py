@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from graph.errors import InputError
 
+REFRESHED_INDEX = "refresh/index"
+"""Under the folder `var`; see `Settings.refreshed_index`."""
+
 
 class Settings(BaseSettings):
     """Typed settings; a wrong value fails at start with the variable's name."""
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(?i:debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+
+    @property
+    def refreshed_index(self) -> Path:
+        """Folder of the snapshots that a scheduled refresh writes of the as-of index."""
+        return self.var / REFRESHED_INDEX
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,10 @@ class Running:
 
     def log(self) -> str:
         return (self.folder / "service.log").read_text()
+
+    def ready_workers(self) -> list[int]:
+        """Process ids of all that said that they can score, in that order."""
+        return [int(number) for number in re.findall(r"process (\d+) is ready", self.log())]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits for the end; returns the exit status."""

@@ -184,7 +184,7 @@ def test_a_first_start_goes_on_from_the_snapshot_of_the_refresh(opened: Callable
     shutil.rmtree(var / "index")
     (var / "spool.db").unlink()
     with closing(open_store(desk.service.settings.store)) as store:
-        refresh_snapshot(store, var / "models", var / "refresh" / "index")
+        refresh_snapshot(store, var / "models", desk.service.settings.refreshed_index)
         store.upsert_transactions(facts.table([facts.encode(submission("later"), AT)]))
     quick = Stages()
     again = opened(progress=quick)

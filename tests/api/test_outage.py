@@ -120,6 +120,21 @@ def test_the_first_start_waits_for_the_store(server: Server, not_started: Runnin
     service.until(lambda: service.get("/health/ready").status == 200, PATIENCE)
 
 
+def test_workers_that_wait_for_the_store_end_when_told(server: Server, not_started: Running) -> None:
+    service = not_started
+    service.environment["QUIPU_STORE"] = server.start()
+    service.arguments = ("--workers", "2")
+    server.stop()
+    with (service.folder / "service.log").open("a") as log:
+        service.process = subprocess.Popen(
+            service.command(), cwd=ROOT, env=service.variables(), stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    service.until(lambda: service.log().count("waiting for the graph store") == 2)
+    service.process.terminate()
+    service.process.wait(PATIENCE)
+    server.start()
+
+
 def test_a_store_that_stops_loses_nothing_though_the_service_restarts(
     server: Server, on_neo4j: Running, transaction: Make
 ) -> None:

@@ -1,7 +1,10 @@
 """The service as its clients see it: a real server, a real store, a real model."""
 
+import contextlib
 import http.client
+import itertools
 import json
+import os
 import re
 import signal
 import threading
@@ -419,8 +422,7 @@ def test_workers_end_with_their_supervisor(service: Running) -> None:
 def test_several_workers_answer_as_one(service: Running, transaction: Make) -> None:
     service.arguments = ("--workers", "2")
     service.start()
-    # A worker that still loads answers 503; new connections fall on either.
-    service.until(lambda: all(service.get("/health/ready").status == 200 for _ in range(32)))
+    service.until(lambda: len(service.ready_workers()) == 2)
     start = threading.Barrier(16)
 
     def ask(_: int) -> dict[str, Any]:
@@ -434,6 +436,26 @@ def test_several_workers_answer_as_one(service: Running, transaction: Make) -> N
     scored = (("method", "POST"), ("route", "/v1/score"), ("status", "200"))
     # A request is counted once its answer has been sent, so the last may still be missing.
     service.until(lambda: metrics(service)["quipu_http_requests_total"][scored] == 16)
+    assert service.end() == 0
+
+
+def test_a_worker_that_loads_leaves_requests_to_those_that_can_score(service: Running, transaction: Make) -> None:
+    service.arguments = ("--workers", "2")
+    service.start()
+    service.until(lambda: len(service.ready_workers()) == 2)
+    os.kill(service.ready_workers()[0], signal.SIGKILL)
+    numbers = itertools.count()
+
+    def ask(_: int) -> list[int]:
+        statuses = []
+        while len(service.ready_workers()) < 3:
+            with contextlib.suppress(OSError, http.client.HTTPException):  # what the killed one had accepted
+                statuses.append(service.post("/v1/score", transaction(f"{next(numbers)}")).status)
+        return statuses
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for told in pool.map(ask, range(8)) for status in told]
+    assert set(statuses) == {200}
     assert service.end() == 0
 
 
