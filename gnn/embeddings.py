@@ -40,8 +40,8 @@ LATEST = 3
 _CHUNK = 1024
 _BATCH = 256
 _NOISE = 1e-3
-_LEAST_SPREAD = 0.05
-"""Of the whole, added to each column's: one in which all are nearly the same says nothing."""
+_LEAST_SPREAD = 1.0
+"""Of the whole, added to each column's: one in which all are nearly the same says little."""
 
 
 @dataclass(frozen=True, slots=True)

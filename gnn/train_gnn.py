@@ -17,6 +17,8 @@ _SCALING_EGOS = 20_000
 _PREDICT_BATCH = 1024
 _SAMPLE = 64
 _SMALLEST_BATCH = 32
+_AS_GOOD = 0.01
+"""Of average precision: less than this tells no epoch from another."""
 
 Rows = NDArray[np.int64]
 
@@ -32,7 +34,6 @@ class GnnSettings:
         negatives_per_fraud: genuine transactions drawn afresh in each epoch, per fraud.
         learning_rate: at the start; falls to a hundredth along a cosine.
         weight_decay: of AdamW; biases are left out.
-        patience: epochs without a better validation average precision before training stops.
         hidden: width of node states and of the embedding.
         messages: False trains the same network without the graph, for comparison.
         seed: of initial weights and of sampling; the same seed on the same data gives the same network.
@@ -45,8 +46,7 @@ class GnnSettings:
     negatives_per_fraud: int = 15
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    patience: int = 2
-    hidden: int = 32
+    hidden: int = 48
     messages: bool = True
     seed: int = 0
     threads: int = 2
@@ -54,7 +54,7 @@ class GnnSettings:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch came to: mean loss, and average precision on the validation rows (NaN without any)."""
+    """What one epoch came to: mean loss, and average precision on the weighted validation rows (NaN without any)."""
 
     loss: float
     average_precision: float
@@ -65,7 +65,7 @@ class TrainedGnn:
     """A trained network.
 
     Attributes:
-        network: the model, weights of its best epoch.
+        network: the model, weights of its `best_epoch`.
         history: every epoch, in order.
         sample: a few training roots, which `gnn.export` checks the exported files with.
     """
@@ -76,9 +76,13 @@ class TrainedGnn:
 
     @property
     def best_epoch(self) -> int:
-        """Which epoch's weights these are, from 1: the best on the validation rows; without any, the last."""
-        precision = [epoch.average_precision for epoch in self.history]
-        return len(precision) if math.isnan(precision[-1]) else int(np.argmax(precision)) + 1
+        """Which epoch's weights these are, from 1: the last that is about as good on the validation rows as any.
+
+        Without such rows, the last of all. One that looks best half-way is so by luck as a rule: the learning rate
+        is yet to fall.
+        """
+        precision = np.array([epoch.average_precision for epoch in self.history])
+        return 1 + int(np.flatnonzero(~(precision < precision.max() - _AS_GOOD))[-1])
 
     def predict(
         self, store: EgoStore, features: NDArray[np.float32], indices: Rows | None = None
@@ -108,7 +112,7 @@ def train(
         features: float32[n, P], their as-of features; NaN is missing.
         y: bool[n], fraud.
         weights: float[n], weight of each row in the loss; rows of weight 0 are left out.
-        validation: rows kept out of training, to stop early by; their average precision is unweighted.
+        validation: rows kept out of training, to choose the epoch by.
 
     Raises:
         NotEnoughData: no fraud or no genuine transaction to train on.
@@ -151,9 +155,7 @@ def train(
     step = _training_step(network, settings, epochs * steps, offset)
 
     history: list[Epoch] = []
-    best: list[NDArray[np.float32]] = []
-    best_precision = -1.0
-    waited, patience = 0, max(settings.patience, epochs // 3)
+    states: list[list[NDArray[np.float32]]] = []
     with progress.stage("training the graph network", total=epochs * steps) as advance:
         for _ in range(epochs):
             loss = 0.0
@@ -166,17 +168,13 @@ def train(
             precision = math.nan
             if validation is not None:
                 logits, _ = _predict(network, store, features, validation)
-                precision = _average_precision(fraud[validation], logits)
+                precision = _average_precision(fraud[validation], logits, weight[validation])
+                states.append(network.get_weights())
             history.append(Epoch(loss, precision))
-            if precision > best_precision:
-                best, best_precision, waited = network.get_weights(), precision, 0
-            elif not math.isnan(precision):
-                waited += 1
-                if waited >= patience:
-                    break
-    if best:
-        network.set_weights(best)
-    return TrainedGnn(network, tuple(history), sample)
+    trained = TrainedGnn(network, tuple(history), sample)
+    if states:
+        network.set_weights(states[trained.best_epoch - 1])
+    return trained
 
 
 def _configure(threads: int) -> None:
@@ -220,12 +218,12 @@ def _predict(
     return logits, embeddings
 
 
-def _average_precision(fraud: NDArray[np.bool_], logits: NDArray[np.float32]) -> float:
+def _average_precision(fraud: NDArray[np.bool_], logits: NDArray[np.float32], weight: NDArray[np.float64]) -> float:
     if not fraud.any():
         return math.nan
     from sklearn.metrics import average_precision_score
 
-    return float(average_precision_score(fraud, logits))
+    return float(average_precision_score(fraud, logits, sample_weight=weight))
 
 
 def _scaling(store: EgoStore, features: NDArray[np.float32], rows: Rows, random: np.random.Generator) -> Scaling:

@@ -132,7 +132,7 @@ def by_replay(h: History, bundle: Path, at: int, days: int) -> dict[str, tuple[l
 def directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each row from the average of all, in units of each column's spread, of length 1; rows like the average as
     they are."""
-    spread = rows.std(axis=0) + 0.05 * rows.std()
+    spread = rows.std(axis=0) + 1.0 * rows.std()
     found = []
     for row in rows:
         relative = row - rows.mean(axis=0)
