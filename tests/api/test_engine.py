@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from graph.progress import Progress
 from graph.records import SECOND
 from graph.settings import Settings
 from graph.store import open_store
+from tests.progress import Watcher
 
 EXAMPLES = count()
 AT = 1_746_100_000 * SECOND  # May 2025, after the small world
@@ -156,18 +157,6 @@ def test_own_transactions_are_not_counted_twice(opened: Callable[..., Desk]) -> 
     assert opened().service.engine.index.transactions == before + 10, "also when its snapshot is opened"
 
 
-class Stages:
-    """Keeps the names of the stages there were."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        self.names.append(name)
-        yield lambda _done: None
-
-
 def test_a_first_start_goes_on_from_the_snapshot_of_the_refresh(opened: Callable[..., Desk]) -> None:
     desk = opened()
     var = desk.service.settings.var
@@ -175,7 +164,7 @@ def test_a_first_start_goes_on_from_the_snapshot_of_the_refresh(opened: Callable
     desk.stop()
     (var / "spool.db").unlink()
     shutil.rmtree(var / "index")
-    read = Stages()
+    read = Watcher()
     whole = opened(progress=read)
     rows = whole.service.engine.index.transactions
     whole.stop()
@@ -186,7 +175,7 @@ def test_a_first_start_goes_on_from_the_snapshot_of_the_refresh(opened: Callable
     with closing(open_store(desk.service.settings.store)) as store:
         refresh_snapshot(store, var / "models", desk.service.settings.refreshed_index)
         store.upsert_transactions(facts.table([facts.encode(submission("later"), AT)]))
-    quick = Stages()
+    quick = Watcher()
     again = opened(progress=quick)
     assert "reading transactions" not in quick.names
     assert again.service.engine.index.transactions == rows + 1, "what came after the snapshot is there too"

@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from etl.loading import load, read_transactions
 from etl.mapping import Mapping, parse_mapping, read_mapping
 from etl.reporting.report import LoadReport
 from graph.errors import InputError, LimitExceeded, MappingError
-from graph.progress import Advance
 from graph.records import DAY, GraphSchema, transaction_columns
 from graph.sqlite_store import SqliteStore
 from graph.store import Store
+from tests.progress import Watcher
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDBOOK = ROOT.parent / "shared" / "data" / "handbook"
@@ -453,22 +452,9 @@ def test_kill_nine_half_way_and_run_again(tmp_path: Path, write_csv: Write, now:
         opened.close()
 
 
-class Watched:
-    """Progress that remembers its stages."""
-
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, int | None, int]] = []
-
-    @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
-        done: list[int] = []
-        yield done.append
-        self.stages.append((name, total, sum(done)))
-
-
 def test_progress_adds_up(store: Store, shop: Shop, write_csv: Write, now: int) -> None:
     write_csv("tx.csv", [{**GOOD, "id": str(i)} for i in range(10)])
-    watched = Watched()
+    watched = Watcher()
     load(shop(quarantine={"limit": 0}), store, progress=watched, now=now, batch_rows=3)
     assert watched.stages == [
         ("checking transactions", None, 10), ("loading transactions", 10, 10), ("looking at what came in", None, 0),

@@ -1,8 +1,5 @@
 """The head learns from any labelled table, tells when it can't, and gives the same answer twice."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from gnn.head import HeadSettings, Rows, train_head
 from graph.errors import NotEnoughData
-from graph.progress import Advance
+from tests.progress import Watcher
 
 QUICK = HeadSettings(rounds=150, learning_rate=0.1, patience=15)
 
@@ -133,20 +130,7 @@ def test_wrong_tables_are_refused() -> None:
 
 
 def test_progress_is_told_tree_by_tree() -> None:
-    class Watcher:
-        done = 0
-        expected: int | None = 0
-
-        @contextmanager
-        def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
-            self.expected = total
-
-            def advance(n: int) -> None:
-                self.done += n
-
-            yield advance
-
     X, y = world(2_000)
     watcher = Watcher()
     train_head(X, y, rounds=[25, 20, 5], settings=QUICK, progress=watcher)
-    assert (watcher.done, watcher.expected) == (50, 5)
+    assert (sum(stage.done for stage in watcher.stages), watcher.stages[-1].total) == (50, 5)
