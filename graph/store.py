@@ -1,7 +1,7 @@
 """The store port: the few operations Quipu needs of a graph store.
 
 Every write is idempotent: doing it again changes nothing. Two implementations share one
-contract test suite (`tests/graph/test_store_contract.py`).
+contract test suite (`tests/graph/test_store_contract*.py`).
 """
 
 from collections.abc import Iterator, Sequence

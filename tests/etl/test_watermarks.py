@@ -1,10 +1,7 @@
 """Loads from a database: each reads on from where the last one ended, and a kill or a stop moves nothing too far."""
 
-import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,17 +12,12 @@ from etl.ledger import Ledger, sidecar
 from etl.ledger.watermarks import reached
 from etl.loading import load
 from etl.loading.retry import retry
-from etl.mapping import Mapping
 from graph.errors import LimitExceeded
 from graph.records import DAY
 from graph.sqlite_store import SqliteStore
 from graph.store import Store
+from tests.etl.shop import DAY_1, Content, Shop, killed_while_loading
 
-ROOT = Path(__file__).resolve().parents[2]
-Shop = Callable[..., Mapping]
-Write = Callable[..., Path]
-Content = Callable[[Store], dict[str, Any]]
-DAY_1 = 1_709_251_200_000_000  # 2024-03-01
 QUERY = "SELECT id, at, user, amount, device, changed FROM payments"
 
 
@@ -153,23 +145,6 @@ def test_rows_of_a_database_are_retried_from_quarantine(store: Store, shop: Shop
         assert ledger.counts() == {}
 
 
-KILLED = """
-import sys
-from contextlib import contextmanager
-from pathlib import Path
-from etl.loading import load
-from etl.mapping import read_mapping
-from graph.sqlite_store import SqliteStore
-
-class Told:
-    @contextmanager
-    def stage(self, name, total=None):
-        yield lambda rows: print(name, flush=True)
-
-load(read_mapping(Path(sys.argv[1])), SqliteStore(sys.argv[2]), progress=Told(), now=int(sys.argv[3]), batch_rows=100)
-"""
-
-
 @pytest.mark.parametrize("batches", [1, 9, 20])
 def test_kill_nine_and_run_again(tmp_path: Path, payments: Payments, now: int, content: Content, batches: int) -> None:
     for i in range(0, 2_000, 50):
@@ -184,18 +159,7 @@ def test_kill_nine_and_run_again(tmp_path: Path, payments: Payments, now: int, c
     )
     payments.report(*((str(i), "1", "2024-03-29", i) for i in range(0, 2_000, 40)))
     urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("killed", "whole")]
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path), urls[0], str(now)],
-        stdout=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        written = 0
-        for line in process.stdout:
-            written += line.startswith("loading")
-            if written == batches:
-                process.kill()
-                break
-    assert process.returncode == -9
+    assert killed_while_loading(path, urls[0], now, batches) == -9
 
     from etl.mapping import read_mapping
 

@@ -11,9 +11,9 @@ from api.spool import Record, Spool
 from graph.backup import back_up, read_backup, restore
 from graph.errors import StoreError
 from graph.store import open_store
+from tests.graph.store_facts import SCHEMA, decision, label, labels, row, table
 from tests.graph.test_bulk_import import fill
 from tests.graph.test_copying import content, fill_rings
-from tests.graph.test_store_contract import SCHEMA, decision, label, labels, row, table
 from tests.neo4j import Neo4j
 
 PATIENCE = 60.0

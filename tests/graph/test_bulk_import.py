@@ -21,8 +21,8 @@ from graph.neo4j_url import Address
 from graph.records import Decision, GraphSchema
 from graph.store import Store, embeddings_of, open_store
 from tests.graph.conftest import sqlite_url
+from tests.graph.store_facts import START, decision, facts, label, labels, row, table
 from tests.graph.test_embedding_store import unit
-from tests.graph.test_store_contract import START, decision, facts, label, labels, row, table
 from tests.neo4j import Neo4j, short_lived
 
 SCHEMA = GraphSchema(("user", "device", "loyalty_id"), ("payment",), ("age",))

@@ -16,9 +16,9 @@ from graph.store import Store, embeddings_of, open_store, rings_of
 from tests.graph.conftest import sqlite_url
 from tests.graph.ring_world import fill as fill_ring_world
 from tests.graph.ring_world import keep_ring
+from tests.graph.store_facts import START, facts
 from tests.graph.test_bulk_import import FIRST, fill, more
 from tests.graph.test_embedding_store import unit
-from tests.graph.test_store_contract import START, facts
 from tests.neo4j import Neo4j
 
 

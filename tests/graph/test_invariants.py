@@ -8,9 +8,9 @@ import pytest
 from graph.invariants import Checked, check
 from graph.store import Store, open_store
 from tests.graph.conftest import sqlite_url
+from tests.graph.store_facts import label, labels
 from tests.graph.test_bulk_import import fill
 from tests.graph.test_copying import fill_rings
-from tests.graph.test_store_contract import label, labels
 from tests.neo4j import Neo4j
 
 

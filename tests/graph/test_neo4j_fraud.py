@@ -7,7 +7,7 @@ import pytest
 
 from graph.neo4j_names import FRAUD, LEDGER
 from graph.store import Store, open_store
-from tests.graph.test_store_contract import SCHEMA, label, labels, row, table
+from tests.graph.store_facts import SCHEMA, label, labels, row, table
 from tests.neo4j import Neo4j
 
 DAY = 86_400_000_000

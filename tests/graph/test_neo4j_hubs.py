@@ -9,7 +9,7 @@ from graph.neo4j_hubs import HUB, latest
 from graph.neo4j_state import Columns
 from graph.neo4j_url import Address
 from graph.store import open_store
-from tests.graph.test_store_contract import SCHEMA, row, table
+from tests.graph.store_facts import SCHEMA, row, table
 from tests.neo4j import Neo4j
 
 

@@ -16,7 +16,7 @@ from graph.neo4j_names import LEDGER, bounded, types_of
 from graph.neo4j_url import Address
 from graph.records import GraphSchema
 from graph.store import Outcome, open_store
-from tests.graph.test_store_contract import START, decision, label, labels, row, table
+from tests.graph.store_facts import START, decision, label, labels, row, table
 
 SECRET = "not-for-anybody"
 
