@@ -119,7 +119,10 @@ class Drainer:
             self._patience = patience
             try:
                 self._compare()
-                while time.monotonic() < until and (records := self._spool.undrained(self._chunk)):
+                whole = True
+                while whole and time.monotonic() < until and (records := self._spool.undrained(self._chunk)):
+                    # What comes meanwhile is for the next drain: to follow it is a commit of the store for each record.
+                    whole = len(records) == self._chunk
                     self._move(records)
                     self._spool.drained(records[-1].seq)
                     self._chunk = min(2 * self._chunk, _CHUNK)

@@ -4,13 +4,13 @@ All workers of a host share it. A decision is on disk when `append` returns (one
 whatever the graph store does; the drainer moves it on. Records keep the order of their commits.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -46,6 +46,9 @@ INSERT OR IGNORE INTO state VALUES ('identity', random());
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 _INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
 _LARGE_WAL = 256 * 2**20
+_USUAL_WAL = 64 * 2**20
+"""What some thousand decisions between two checkpoints take, each in a commit of its own."""
+_ZEROS = 2**20
 _CHECKPOINT_TRIES = 8
 _FEW_PAGES = 64
 _FORGOTTEN_AT_ONCE = 64
@@ -317,6 +320,23 @@ class Spool:
             except sqlite3.Error as error:
                 raise _away(self.path, error) from error
 
+    def reserve(self, size: int = _USUAL_WAL) -> None:
+        """Makes the log this large (bytes) with zeros behind its end, so that commits overwrite from the start.
+
+        A matter of speed alone: SQLite takes no zeros for a part of the log, and on a full disk nothing is reserved.
+        """
+        log = self.path.with_name(self.path.name + "-wal")
+        with self._mutex, contextlib.suppress(OSError), log.open("r+b", buffering=0) as file:
+            while (end := os.fstat(file.fileno()).st_size) < size:
+                with self._lock_file():
+                    end = os.fstat(file.fileno()).st_size
+                    try:
+                        os.pwrite(file.fileno(), bytes(min(_ZEROS, max(size - end, 0))), end)
+                    except OSError:
+                        file.truncate(end)
+                        raise
+            os.fsync(file.fileno())
+
     def writable(self) -> None:
         """Tries a write.
 
@@ -326,7 +346,7 @@ class Spool:
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO state VALUES ('probed', ?)", (int(time.time()),))
 
-    @contextmanager
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._mutex:
             try:
@@ -334,7 +354,7 @@ class Spool:
             except sqlite3.Error as error:
                 raise _away(self.path, error) from error
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._mutex, self._lock_file():
             try:
@@ -346,7 +366,7 @@ class Spool:
                     self._db.execute("ROLLBACK")
                 raise _away(self.path, error) from error
 
-    @contextmanager
+    @contextlib.contextmanager
     def _lock_file(self) -> Iterator[None]:
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:

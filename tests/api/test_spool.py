@@ -1,6 +1,7 @@
 """The spool keeps decisions in order, once, across processes and crashes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,7 @@ from pathlib import Path
 from api.spool import Record, Spool
 from graph.records import Decision
 with Spool(Path(sys.argv[1])) as spool:
+    spool.reserve()
     for i in range(100_000):
         name = f"t{i}"
         spool.append([Record(Decision(name, b"d", i, 0.5, "review", "m", b"{}", b""), b"f")])
@@ -179,3 +181,40 @@ def test_the_log_is_moved_into_the_file(tmp_path: Path) -> None:
         drainer.checkpoint()
         assert path.stat().st_size > before
         assert len(drainer.undrained(1000)) == 500
+
+
+def test_a_reserved_log_does_not_grow_and_loses_nothing(tmp_path: Path) -> None:
+    path, copy = tmp_path / "spool.db", tmp_path / "copy.db"
+    log = path.with_name("spool.db-wal")
+    with Spool(path) as spool:
+        spool.reserve(4 * 2**20)
+        size = log.stat().st_size
+        assert size == 4 * 2**20
+        for i in range(100):
+            spool.append([record(f"t{i}")])
+        spool.reserve(4 * 2**20)
+        assert log.stat().st_size == size
+        for suffix in ("", "-wal"):  # as after a crash
+            shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    with Spool(copy) as other:
+        assert names(other.undrained(1_000)) == [f"t{i}" for i in range(100)]
+
+
+def test_a_log_is_reserved_beside_those_who_write(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+
+    def work() -> None:
+        with Spool(path) as spool:
+            for i in range(200):
+                spool.append([record(f"t{i}")])
+
+    thread = threading.Thread(target=work)
+    with Spool(path) as spool, Spool(path) as other:
+        thread.start()
+        for size in range(2**20, 64 * 2**20, 2**20):
+            other.reserve(size)
+        thread.join()
+        assert names(spool.undrained(1_000)) == [f"t{i}" for i in range(200)]
+        assert spool._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with Spool(path) as spool:
+        assert len(spool.undrained(1_000)) == 200
