@@ -116,7 +116,6 @@ class Service:
         forget_dead_workers()
         spool_path = settings.var / SPOOL
         self._spool = self._open_spool(spool_path)
-        self._spool.reserve()
         self._lease = Lease(settings.var / "index.lease")
         self._drain_lease = Lease(settings.var / DRAIN_LEASE)
         self._drainer = Drainer(self._open_spool(spool_path, durable=False), link, self._drain_lease, self.health)

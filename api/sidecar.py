@@ -72,6 +72,7 @@ def main() -> None:
     link = StoreLink(settings.store, health)
     lease = Lease(settings.var / DRAIN_LEASE)
     drainer = Drainer(spool, link, lease, health, poll=_POLL_SECONDS)
+    spool.reserve()  # here, where nobody waits for it
     drainer.start()
     sys.stdin.read()
     drainer.stop()

@@ -46,7 +46,7 @@ INSERT OR IGNORE INTO state VALUES ('identity', random());
 _DECISION = "transaction_id, digest, decided_at, probability, band, model_version, response, features"
 _INSERT = f"INSERT INTO records({_DECISION}, fact) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT(transaction_id) DO NOTHING"
 _LARGE_WAL = 256 * 2**20
-_USUAL_WAL = 64 * 2**20
+_USUAL_WAL = 128 * 2**20
 """What some thousand decisions between two checkpoints take, each in a commit of its own."""
 _ZEROS = 2**20
 _CHECKPOINT_TRIES = 8
