@@ -54,7 +54,7 @@ class Figure:
             return None
         above = self.at_least is None or self.value >= self.at_least
         below = self.at_most is None or self.value <= self.at_most
-        return above and below
+        return bool(above and below)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from bench.report import Figure, Section, machine, number, show
         (1.9, 2.0, None, False),
         (2.0, None, 2.0, True),
         (2.1, None, 2.0, False),
+        (np.float64(2.0), None, 2.0, True),
         (math.nan, 2.0, None, False),
         (math.nan, None, 2.0, False),
     ],
