@@ -4,7 +4,6 @@ All workers of a host share it. It is for comparison, not for the record: what a
 not missed.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from api.private_file import make_private
 from graph.errors import StoreError
 
 SHADOW: Final = "shadow.db"
@@ -76,7 +76,7 @@ class ShadowLog:
         self._kept = kept
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_private(path)
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
             try:
                 self._db.execute("PRAGMA journal_mode=WAL")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from api.private_file import make_private
 from graph.errors import StoreError, StoreUnavailable
 from graph.records import Decision
 
@@ -114,7 +115,7 @@ class Spool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._turn = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_private(path)
         except OSError as error:
             raise _unusable(path, error) from error
         try:

@@ -218,3 +218,30 @@ def test_a_log_is_reserved_beside_those_who_write(tmp_path: Path) -> None:
         assert spool._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with Spool(path) as spool:
         assert len(spool.undrained(1_000)) == 200
+
+
+OPENED_AND_CLOSED = """
+import sys
+from pathlib import Path
+from api.spool import Spool
+with Spool(Path(sys.argv[1])) as spool:
+    print(*(r.decision.transaction_id for r in spool.undrained(10)))
+"""
+
+
+def test_another_process_that_closes_it_takes_nothing_from_those_who_write(tmp_path: Path) -> None:
+    """A process with several connections keeps its locks, so that nobody else deletes the log under it."""
+    path = tmp_path / "spool.db"
+
+    def elsewhere() -> list[str]:
+        command = [sys.executable, "-c", OPENED_AND_CLOSED, str(path)]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+
+    with Spool(path) as one, Spool(path) as another:
+        one.append([record("a")])
+        assert elsewhere() == ["a"]
+        one.append([record("b")])
+        another.append([record("c")])
+        assert elsewhere() == ["a", "b", "c"]
+    assert elsewhere() == ["a", "b", "c"]
+    assert path.stat().st_mode & 0o077 == 0
