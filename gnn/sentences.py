@@ -196,7 +196,9 @@ def _number(f: Facts) -> str:
     if isnan(value):
         return f"{f.subject.replace('_', ' ').capitalize()} is missing"
     if f.subject.startswith("seconds_since_"):
-        return f"{f.subject.removeprefix('seconds_since_').replace('_', ' ').capitalize()} was {span(value)} before"
+        event = f.subject.removeprefix("seconds_since_").replace("_", " ").capitalize()
+        was = "" if event.endswith(" at") else " was"  # "Account created 3 days before"
+        return f"{event.removesuffix(' at')}{was} {span(value)} before"
     return f"{f.subject.replace('_', ' ').capitalize()} is {value:,.6g}"
 
 

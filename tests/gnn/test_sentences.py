@@ -1,0 +1,28 @@
+"""What reasons say."""
+
+import math
+
+import pytest
+
+from gnn.sentences import TEXTS, Facts, Subject, span
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("seconds_since_account_created_at", 83 * 86_400.0, "Account created 83 days before"),
+        ("seconds_since_reservation", 7_200.0, "Reservation was 2 hours before"),
+        ("seconds_since_reservation", math.nan, "Seconds since reservation is missing"),
+        ("guests", 4.0, "Guests is 4"),
+    ],
+)
+def test_a_number_of_a_column_of_ones_own(column: str, value: float, said: str) -> None:
+    assert TEXTS["NUMBER"](Facts(Subject(column, {"value": 0}), "", [value])) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 seconds"), (1, "1 second"), (60, "1 minute"), (7_199, "119 minutes"), (7_200, "2 hours"), (2e6, "23 days")],
+)
+def test_durations_are_told_in_the_largest_unit_of_which_there_are_two(seconds: float, said: str) -> None:
+    assert span(seconds) == said
