@@ -78,7 +78,8 @@ def create_app(
         try:
             service.load()
         except QuipuError as error:
-            on_failure(error)
+            if not service.stopping:  # by an operator: no failure
+                on_failure(error)
         except Exception:
             log.exception("the service cannot be loaded")
             on_failure(QuipuError("the service cannot be loaded; the log has the details"))

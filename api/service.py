@@ -160,6 +160,11 @@ class Service:
         """Ends a start that waits for the graph store; `load` then raises. Nothing is lost by it later on."""
         self._stopping.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Finishes what was accepted, drains the spool, writes a snapshot, closes everything."""
         self._stopping.set()

@@ -130,8 +130,7 @@ def test_workers_that_wait_for_the_store_end_when_told(server: Server, not_start
             service.command(), cwd=ROOT, env=service.variables(), stdout=subprocess.PIPE, stderr=log, text=True
         )
     service.until(lambda: service.log().count("waiting for the graph store") == 2)
-    service.process.terminate()
-    service.process.wait(PATIENCE)
+    assert service.end() == 0
     server.start()
 
 
