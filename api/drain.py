@@ -101,7 +101,7 @@ class Drainer:
             log.warning("records stay in the spool until the next start: %s", error.message)
 
     def drain(self, *, seconds: float = math.inf, patience: float = _PATIENCE_SECONDS) -> int:
-        """Moves what is in the spool, in order; returns how many records and labels.
+        """Moves what is in the spool when it begins, in order; returns how many records and labels.
 
         Args:
             seconds: begins nothing new after so long.

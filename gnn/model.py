@@ -241,7 +241,7 @@ class EgoNetwork(tf.keras.Model):  # type: ignore[misc]
         entities: tuple[str, ...],
         scaling: Scaling,
         *,
-        hidden: int = 32,
+        hidden: int,
         messages: bool = True,
         seed: int = 0,
         log_odds: float = 0.0,
