@@ -44,10 +44,10 @@ from graph.records import DAY
 from graph.store import open_store
 
 FIRST = date(2025, 1, 6)
-LEARNT, FOUND, DAYS, JUDGED = 50, 110, 150, 200
+LEARNT, FOUND, DAYS, JUDGED = 50, 120, 160, 210
 """Days: the champion knows the first ones, drift is looked for at the second, the world ends at the third, and labels
 have come in until the last."""
-_USERS, _SEED, _FRAUD_RATE = 1_000, 5, 0.05
+_USERS, _SEED, _FRAUD_RATE = 2_000, 5, 0.05
 _PER_SECOND = 20.0
 _ALERT = "QuipuDrift"
 _SWAPS_TOTAL = 'quipu_model_swaps_total{outcome="swapped",role="champion"}'
