@@ -58,20 +58,27 @@ class Follower:
         self._mutex = threading.Lock()
         self._in_turn: Callable[[Callable[[], Any]], Any] = lambda change: change()
         self._newest: Callable[[int], None] = lambda _: None
+        self._own: deque[range] = deque()
         self._brought: deque[tuple[int, set[str]]] = deque()
         if brought:
             self._brought.append((spool.last(), brought))
         self._mark: tuple[Watermark, int] | None = None
         self._compared = False
 
-    def serve(self, in_turn: Callable[[Callable[[], Any]], Any], newest: Callable[[int], None]) -> None:
+    def serve(
+        self,
+        in_turn: Callable[[Callable[[], Any]], Any],
+        newest: Callable[[int], None],
+        own: deque[range],
+    ) -> None:
         """From now on the index is in use: it is changed by `in_turn`, a little at a time.
 
         Args:
             in_turn: runs a change when nobody looks at the index, and returns what that returns.
             newest: is told, in a turn, the latest event time that was added (microseconds UTC).
+            own: where in the spool is what this index had before it was spooled (see `Spool.appended`).
         """
-        self._in_turn, self._newest = in_turn, newest
+        self._in_turn, self._newest, self._own = in_turn, newest, own
 
     def at_rest(self, take: Callable[[dict[str, Any]], T]) -> T:
         """What `take` returns, while nothing of others is added; it gets what a snapshot of the index must keep."""
@@ -89,7 +96,7 @@ class Follower:
         """
         with self._mutex:
             added = 0
-            while records := self._spool.after(self.position, _LOOK):
+            while records := self._unseen():
                 new = [seq for seq, name in records if not self._has(name)]
                 for start in range(0, len(new), _ROWS):
                     facts = [decode(fact) for fact in self._spool.facts(new[start : start + _ROWS])]
@@ -97,6 +104,12 @@ class Follower:
                 self.position = records[-1][0]
             self._forget()
             return added
+
+    def _unseen(self) -> list[tuple[int, str]]:
+        """What stands next in the spool, past what comes from this worker: that need not be read."""
+        while self._own and self._own[0].start <= self.position + 1:
+            self.position = max(self.position, self._own.popleft()[-1])
+        return self._spool.after(self.position, _LOOK)
 
     def follow_feed(self) -> int:
         """Adds what the store's change feed has; returns how many transactions and labels were new.

@@ -133,12 +133,13 @@ class Service:
         scorer = Scorer(servable, index)
         warm_up(scorer)
         self._intake = Intake(scorer.schema, settings.future_tolerance)
+        journal = self._open_spool(spool_path)
         engine = Engine(
             scorer,
             index,
             link,
             self._open_spool(spool_path),
-            self._open_spool(spool_path),
+            journal,
             self._drainer,
             self.meters,
             self._deliver,
@@ -148,7 +149,7 @@ class Service:
         )
         followed = folder if self._bundle is None else None
         self._models = Models(followed, engine, self.meters.models, settings.var / SHADOW)
-        self._follower.serve(lambda change: engine.call(change).result(), engine.came)
+        self._follower.serve(lambda change: engine.call(change).result(), engine.came, journal.appended)
         self._refresh_rings(engine)
         self._drainer.start()
         self._engine = engine

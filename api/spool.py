@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ _CHECKPOINT_TRIES = 8
 _FEW_PAGES = 64
 _FORGOTTEN_AT_ONCE = 64
 _COUNTED = 1_000
+_REMEMBERED = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,17 @@ class Spool:
         path: the file; made where it is missing.
         durable: whether a commit waits for the disk. The drainer's marks need not: lost, they are made again.
 
+    Attributes:
+        appended: positions of what this connection has appended, a range a commit, the latest ones; whoever follows
+            the spool may take them out.
+
     Raises:
         StoreError: the file is not a spool or cannot be opened.
     """
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
+        self.appended: deque[range] = deque(maxlen=_REMEMBERED)
         self._mutex = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +158,8 @@ class Spool:
         Raises:
             StoreUnavailable: nothing was kept (a full disk, for instance).
         """
+        if not records:
+            return {}
         rows = [
             (
                 d.transaction_id,
@@ -168,7 +177,9 @@ class Spool:
         ]
         with self._transaction() as db:
             written = db.executemany(_INSERT, rows).rowcount
+            last = int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
         if written == len(rows):
+            self.appended.append(range(last - written + 1, last + 1))
             return {}
         standing = self.decisions([r.decision.transaction_id for r in records])
         mine = {r.decision.transaction_id: r.decision for r in records}

@@ -36,6 +36,22 @@ def test_what_is_appended_is_there_for_every_connection(tmp_path: Path) -> None:
         assert [r.fact for r in other.undrained(1)] == [b"fact of a"]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 30), max_size=4, unique=True)), max_size=12))
+@settings(max_examples=50, deadline=None)
+def test_a_connection_knows_where_its_own_records_stand(
+    tmp_path_factory: pytest.TempPathFactory, commits: list[tuple[bool, list[int]]]
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "spool.db"
+    with Spool(path) as one, Spool(path) as other:
+        for mine, numbers in commits:
+            (one if mine else other).append([record(str(i), "mine" if mine else "other") for i in numbers])
+        stand = {r.seq: r.decision.digest for r in one.undrained(1_000)}
+        for spool, content in ((one, b"mine"), (other, b"other")):
+            told = [seq for positions in spool.appended for seq in positions]
+            assert told == sorted(set(told))
+            assert {stand[seq] for seq in told} <= {content}
+
+
 def test_the_first_decision_stands(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool.db") as spool:
         spool.append([record("a", decided_at=1)])
