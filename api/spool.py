@@ -56,6 +56,7 @@ _FEW_PAGES = 64
 _FORGOTTEN_AT_ONCE = 64
 _COUNTED = 1_000
 _REMEMBERED = 16_384
+"""Commits whose positions are kept for who follows the spool; what is forgotten is read like that of others."""
 
 
 @dataclass(frozen=True, slots=True)
