@@ -57,6 +57,11 @@ class BrowserPage:
     def close(self) -> None:
         self._context.close()
 
+    def follow(self, link: str) -> None:
+        """Opens another link; returns once Browser, which loads anew, has said that it is connected again."""
+        self.page.goto(link)
+        self.until("document.body.innerText.includes('You are connected as user')")
+
     def until(self, script: str, arg: object = None) -> Any:
         """Waits until a script gives what is true, and returns that.
 

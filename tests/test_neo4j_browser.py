@@ -81,7 +81,7 @@ def test_a_rings_link_and_control_enter_show_the_whole_ring_in_the_packs_style(p
 def test_a_decisions_link_shows_it_with_its_ring(page: BrowserPage) -> None:
     links = BrowserLinks.of(settings().store)
     assert links is not None
-    page.page.goto(links.decision("t1"))
+    page.follow(links.decision("t1"))
     page.editor_has("Transaction")
     page.run()
     page.wait_for({RED: 1, PURPLE: 1, BLUE: 3, GREEN: 2, SAND: 1, LIGHT_GREEN: 1})
