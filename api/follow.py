@@ -107,8 +107,13 @@ class Follower:
 
     def _unseen(self) -> list[tuple[int, str]]:
         """What stands next in the spool, past what comes from this worker: that need not be read."""
-        while self._own and self._own[0].start <= self.position + 1:
-            self.position = max(self.position, self._own.popleft()[-1])
+        while self._own:
+            # Taken out before it is looked at: where many wait, a new one pushes the first out.
+            own = self._own.popleft()
+            if own.start > self.position + 1:
+                self._own.appendleft(own)
+                break
+            self.position = max(self.position, own[-1])
         return self._spool.after(self.position, _LOOK)
 
     def follow_feed(self) -> int:

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,17 @@ class Running:
 
     def post(self, path: str, content: Any) -> Answer:
         return self.request("POST", path, content if isinstance(content, bytes) else json.dumps(content).encode())
+
+    def post_at_once(self, path: str, content: Any, clients: int) -> list[Answer]:
+        """The answers to so many clients that send the same content at the same moment."""
+        start = threading.Barrier(clients)
+
+        def ask(_: int) -> Answer:
+            start.wait()
+            return self.post(path, content)
+
+        with ThreadPoolExecutor(clients) as pool:
+            return list(pool.map(ask, range(clients)))
 
     @staticmethod
     def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

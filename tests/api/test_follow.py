@@ -1,5 +1,7 @@
 """An index takes from the spool what others have decided, all of it and once, and goes past what is its own."""
 
+from collections import deque
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,10 +24,10 @@ def record(number: int) -> Record:
     return Record(Decision(name, b"", number, 0.5, "approve", "m", b"{}", b""), fact)
 
 
-@given(st.lists(st.tuples(WHO, st.integers(1, 3)), max_size=20))
+@given(st.lists(st.tuples(WHO, st.integers(1, 3)), max_size=20), st.integers(1, 20))
 @settings(max_examples=60, deadline=None)
 def test_what_others_decided_comes_in_once_in_any_order(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], remembered: int
 ) -> None:
     folder = tmp_path_factory.mktemp("follow")
     index = AsOfIndex(GraphSchema(entities=("user", "device")))
@@ -33,6 +35,7 @@ def test_what_others_decided_comes_in_once_in_any_order(
     spools = [Spool(folder / "spool.db", durable=False) for _ in range(3)]
     try:
         mine, other, looked = spools
+        mine.appended = deque(maxlen=remembered)
         follower = Follower(index, looked, link)
         follower.serve(lambda change: change(), lambda _: None, mine.appended)
         spooled, others, came = 0, 0, 0

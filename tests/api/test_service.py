@@ -5,7 +5,6 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -69,14 +68,7 @@ def test_a_retry_gets_the_original_and_another_body_a_conflict(shared: Running, 
 
 
 def test_thirty_two_clients_with_one_id_get_one_decision(shared: Running, transaction: Make) -> None:
-    start = threading.Barrier(32)
-
-    def ask(_: int) -> dict[str, Any]:
-        start.wait()
-        return shared.post("/v1/score", transaction("same")).json()
-
-    with ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(ask, range(32)))
+    answers = [answer.json() for answer in shared.post_at_once("/v1/score", transaction("same"), 32)]
     assert sorted(answer.pop("replayed") for answer in answers) == [False] + [True] * 31
     assert all(answer == answers[0] for answer in answers)
 

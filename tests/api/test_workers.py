@@ -5,9 +5,7 @@ import http.client
 import itertools
 import os
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from tests.api.conftest import Running
 from tests.api.test_service import Make, metrics
@@ -35,14 +33,7 @@ def test_several_workers_answer_as_one(service: Running, transaction: Make) -> N
     service.arguments = ("--workers", "2")
     service.start()
     service.until(lambda: len(service.ready_workers()) == 2)
-    start = threading.Barrier(16)
-
-    def ask(_: int) -> dict[str, Any]:
-        start.wait()
-        return service.post("/v1/score", transaction("same")).json()
-
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(ask, range(16)))
+    answers = [answer.json() for answer in service.post_at_once("/v1/score", transaction("same"), 16)]
     assert sorted(answer.pop("replayed") for answer in answers) == [False] + [True] * 15
     assert all(answer == answers[0] for answer in answers)
     scored = (("method", "POST"), ("route", "/v1/score"), ("status", "200"))
