@@ -26,7 +26,7 @@ class Postings(NamedTuple):
         start, length, capacity: block of each entity: offset into the pool, entries used, entries it can hold;
             views of `heads` (see `new_heads`).
         rows: the pool of row numbers; an unused block's first slot holds the next free block of its size.
-        sums: the pool of running sums (inclusive); of length 1 where none are kept.
+        sums: the pool of running sums (inclusive); of length 1 where none are kept, and only there.
         free: first free block by power of two of its size, -1 where there is none.
         used: [pool entries handed out, pool entries on free lists].
     """
@@ -61,7 +61,7 @@ def empty_postings(heads: NDArray[np.int64], place: int, entries: int, *, sums: 
         none,
         none,
         np.empty(entries, np.int32),
-        np.empty(entries if sums else 1, np.int64),
+        np.empty(max(entries, 2) if sums else 1, np.int64),
         np.full(CLASSES, -1, np.int64),
         np.zeros(2, np.int64),
     )
@@ -74,7 +74,7 @@ def with_room(old: Postings, entries: int) -> Postings:
         return old
     sums = old.sums
     if sums.shape[0] > 1:
-        sums = np.empty(entries, np.int64)
+        sums = np.empty(max(entries, 2), np.int64)
         sums[: old.sums.shape[0]] = old.sums
     rows = np.empty(entries, np.int32)
     rows[: old.rows.shape[0]] = old.rows

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -143,6 +143,7 @@ def directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @settings(max_examples=15)
+@example(rows=[(1, 0, 0, 0, -1, -1, -1)], known=[], moment=2, days=1)
 @given(transactions, labels, st.integers(1, 440), st.sampled_from([1, 5, 90]))
 def test_a_replay_of_history_gives_the_same(
     bundle: Path, rows: list[tuple[int, ...]], known: list[tuple[int, int, bool]], moment: int, days: int
