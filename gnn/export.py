@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gnn.model import EgoNetwork, tf
+from gnn.blocks import ROOT, block_plan
+from gnn.layers import tf
+from gnn.model import EgoNetwork
 from gnn.network import Network
-from gnn.tensors import ROOT, EgoBatch, block_plan
+from gnn.tensors import EgoBatch
 from gnn.train_gnn import TrainedGnn
 from graph.errors import BundleError
 
@@ -94,7 +96,7 @@ def _first_root(batch: EgoBatch, entities: tuple[str, ...]) -> EgoBatch:
         return parents == 0 if block.parent_set == ROOT else np.full(len(parents), True)
 
     kept = _kept(batch, entities, keep)
-    return EgoBatch(kept.features[:1], kept.nodes, kept.parents, kept.counts)
+    return EgoBatch.of(entities, kept.features[:1], kept.nodes, kept.parents, kept.counts)
 
 
 def _kept(batch: EgoBatch, entities: tuple[str, ...], keep: Any) -> EgoBatch:
@@ -112,7 +114,8 @@ def _kept(batch: EgoBatch, entities: tuple[str, ...], keep: Any) -> EgoBatch:
         chosen.append(kept)
         counts.append(int(kept.sum()))
     rows = np.concatenate(chosen)
-    return EgoBatch(
+    return EgoBatch.of(
+        entities,
         batch.features,
         np.ascontiguousarray(batch.nodes[rows]),
         np.concatenate(parents).astype(np.int32),

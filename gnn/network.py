@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gnn.tensors import EgoBatch
 from graph.errors import BundleError
 
-_INPUTS = {"features": 2, "nodes": 2, "parents": 1, "counts": 1}
+_INPUTS = {"features": 2, "nodes": 2, "slots": 2, "received": 2, "sizes": 1}
 _OUTPUTS = ("logit", "embedding")
 
 
@@ -20,7 +20,7 @@ class Network:
     A root's result does not depend on the other roots of its batch (up to 1e-6).
 
     Attributes:
-        n_features, n_node_features, n_blocks: widths it takes; the last two are 0 for a network without messages.
+        n_features, n_node_features, n_sizes: widths it takes; the last two are 0 for a network without messages.
         hidden: width of embeddings.
 
     Raises:
@@ -56,7 +56,7 @@ class Network:
         self._messages = len(shapes) > 1
         self.n_features = int(shapes["features"][1])
         self.n_node_features = int(shapes["nodes"][1]) if self._messages else 0
-        self.n_blocks = int(shapes["counts"][0]) if self._messages else 0
+        self.n_sizes = int(shapes["sizes"][0]) if self._messages else 0
         self.hidden = int(outputs["embedding"][1])
 
     def run(self, batch: EgoBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -86,4 +86,10 @@ class Network:
     def _feed(self, batch: EgoBatch) -> dict[str, NDArray[Any]]:
         if not self._messages:
             return {"features": batch.features}
-        return {"features": batch.features, "nodes": batch.nodes, "parents": batch.parents, "counts": batch.counts}
+        return {
+            "features": batch.features,
+            "nodes": batch.nodes,
+            "slots": batch.slots,
+            "received": batch.received,
+            "sizes": batch.sizes,
+        }

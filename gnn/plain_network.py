@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnn.model import tf
+from gnn.layers import tf
 
 _EPOCHS = 20
 _PATIENCE = 3

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnn.blocks import block_plan
 from gnn.catalogue import Catalogue
 from gnn.explain import Explainer
 from gnn.habits import WALK
@@ -17,7 +18,7 @@ from gnn.predictor import Predictor
 from gnn.scoring import Answer, Question
 from gnn.sentences import RingReached
 from gnn.servable import Servable, load_servable
-from gnn.tensors import EgoStore, block_plan
+from gnn.tensors import EgoStore
 from graph.compiled import kernel
 from graph.ego import NODE_FEATURES, copy_out, empty_ego, most_nodes, sample
 from graph.errors import BundleError

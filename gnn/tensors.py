@@ -1,60 +1,15 @@
-"""The ego-graphs of scored transactions as flat arrays, and how several become one batch.
-
-A scored transaction (the root) has a tree of three levels: its own user and entities; the
-recent other users of those entities and the user's recent other entities; the entities of
-those users and the users of those entities. The nodes stand block by block in the order of
-`block_plan`, so that the sampler, training, the backtest and the service agree on every row.
-"""
+"""The ego-graphs of scored transactions as flat arrays, and how several become one batch."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.records import USER
-
-ROOT = "root"
-"""Name of the set of scored transactions, the parents of level 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A run of nodes of one type that hang below parents of one set in the same way.
-
-    Attributes:
-        name: unique within a plan: `user_2@device`.
-        node_type: entity type of its nodes.
-        node_set: set its nodes belong to; a set is the concatenation of its blocks, in order.
-        parent_set: set that its nodes' parents are counted in; `root` for level 1.
-        relation: `parent type>child type`. Blocks of the same relation share weights.
-        level: 1, 2 or 3: distance from the root.
-    """
-
-    name: str
-    node_type: str
-    node_set: str
-    parent_set: str
-    relation: str
-    level: int
-
-
-@lru_cache(maxsize=64)
-def block_plan(entities: tuple[str, ...]) -> tuple[Block, ...]:
-    """The blocks of an ego-graph, in order, for entity types of which the user is the first."""
-    others = entities[1:]
-    level_1 = [Block(f"{name}_1", name, f"{name}_1", ROOT, f"{ROOT}>{name}", 1) for name in entities]
-    peers = [Block(f"{USER}_2@{name}", USER, f"{USER}_2", f"{name}_1", f"{name}>{USER}", 2) for name in others]
-    own = [Block(f"{name}_2", name, f"{name}_2", f"{USER}_1", f"{USER}>{name}", 2) for name in others]
-    of_peers = [Block(f"{name}_3", name, f"{name}_3", f"{USER}_2", f"{USER}>{name}", 3) for name in others]
-    neighbours = [Block(f"{USER}_3@{name}", USER, f"{USER}_3", f"{name}_2", f"{name}>{USER}", 3) for name in others]
-    return tuple(level_1 + peers + own + of_peers + neighbours)
-
-
-def node_sets(plan: tuple[Block, ...]) -> tuple[str, ...]:
-    """The node sets of a plan in the order of their rows, without the root."""
-    return tuple(dict.fromkeys(block.node_set for block in plan))
+from gnn.blocks import ROOT, block_plan
+from gnn.routing import readonly, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +22,33 @@ class EgoBatch:
         parents: int32[N], position of each node's parent in the node's parent set. The children of
             one parent are contiguous; within a block of one root, parents ascend.
         counts: int32[n_blocks], nodes per block.
+        slots: int64[N, 1], where each node's message is pooled. The messages of a level are pooled in one table,
+            which has for each of the level's blocks a row for every node of the block's parent set.
+        received: float32[rows, 3], of each row of the levels' tables, one table after another: how many messages
+            it gets (1 at least), 1 where it gets any, log1p of how many.
+        sizes: int64[n], the parts of these arrays; see `gnn.blocks.Sizes`.
     """
 
     features: NDArray[np.float32]
     nodes: NDArray[np.float32]
     parents: NDArray[np.int32]
     counts: NDArray[np.int32]
+    slots: NDArray[np.int64]
+    received: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        entities: tuple[str, ...],
+        features: NDArray[np.float32],
+        nodes: NDArray[np.float32],
+        parents: NDArray[np.int32],
+        counts: NDArray[np.int32],
+    ) -> Self:
+        """The batch of these nodes, with where their messages go."""
+        slots, received, sizes = route(entities, parents, counts, len(features))
+        return cls(features, nodes, parents, counts, slots, received, sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +107,15 @@ def _layout(entities: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.array(start, np.int64), np.array(first, np.int64), np.array(last, np.int64)
 
 
-def _readonly(scalar: nb.types.Type, dimensions: int) -> nb.types.Array:
-    return nb.types.Array(scalar, dimensions, "C", readonly=True)
-
-
 _SIGNATURE = nb.types.int64(
-    _readonly(nb.float32, 2),
-    _readonly(nb.int16, 1),
-    _readonly(nb.uint16, 2),
-    _readonly(nb.int64, 1),
-    _readonly(nb.int64, 1),
-    _readonly(nb.int64, 1),
-    _readonly(nb.int64, 1),
-    _readonly(nb.int64, 1),
+    readonly(nb.float32, 2),
+    readonly(nb.int16, 1),
+    readonly(nb.uint16, 2),
+    readonly(nb.int64, 1),
+    readonly(nb.int64, 1),
+    readonly(nb.int64, 1),
+    readonly(nb.int64, 1),
+    readonly(nb.int64, 1),
     nb.types.Array(nb.float32, 2, "C"),
     nb.types.Array(nb.int32, 1, "C"),
     nb.types.Array(nb.int32, 1, "C"),
@@ -221,7 +193,8 @@ def collate_all(store: EgoStore, features: NDArray[np.float32]) -> EgoBatch:
     if int(store.counts.sum(dtype=np.int64)) != len(store.nodes):
         raise ValueError("the counts of the ego-graphs do not add up to their nodes")
     if len(store) == 1:  # it stands block by block already, with its parents' positions in their sets
-        return EgoBatch(features, store.nodes, store.parents.astype(np.int32), store.counts[0].astype(np.int32))
+        parents, counts = store.parents.astype(np.int32), store.counts[0].astype(np.int32)
+        return EgoBatch.of(store.entities, features, store.nodes, parents, counts)
     return _collated(store, features, np.arange(len(store)), len(store.nodes))
 
 
@@ -235,4 +208,4 @@ def _collated(store: EgoStore, features: NDArray[np.float32], indices: NDArray[n
     )
     if wrong >= 0:
         raise ValueError(f"ego-graph {wrong}: its counts and parents do not fit its nodes")
-    return EgoBatch(features, nodes, parents, counts)
+    return EgoBatch.of(store.entities, features, nodes, parents, counts)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnn.model import EgoNetwork, Scaling, tf
-from gnn.tensors import EgoBatch, EgoStore, block_plan, collate
+from gnn.blocks import block_plan
+from gnn.layers import Scaling, tf
+from gnn.model import EgoNetwork
+from gnn.tensors import EgoBatch, EgoStore, collate
 from graph.errors import NotEnoughData
 from graph.progress import Progress
 

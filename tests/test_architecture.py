@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each package may import of the others. Tests and benchmarks may import everything."""
 
-TF_FILES = ("gnn/model.py", "gnn/train_gnn.py", "gnn/export.py", "gnn/plain_network.py")
+TF_FILES = ("gnn/layers.py", "gnn/model.py", "gnn/train_gnn.py", "gnn/export.py", "gnn/plain_network.py")
 TRAINING_LIBRARIES = {
     "tensorflow": TF_FILES,
     "tensorflow_gnn": TF_FILES,

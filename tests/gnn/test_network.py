@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from gnn.blocks import ROOT, Sizes, block_plan, node_sets
 from gnn.export import TOLERANCE, export
-from gnn.model import LevelPooling, tf, tfgnn
+from gnn.layers import LevelPooling, tf, tfgnn
 from gnn.network import Network
-from gnn.tensors import ROOT, EgoBatch, EgoStore, block_plan, collate, collate_all, node_sets
+from gnn.tensors import EgoBatch, EgoStore, collate, collate_all
 from gnn.train_gnn import GnnSettings, TrainedGnn, train
 from graph.errors import BundleError, NotEnoughData
 from graph.progress import Silent
@@ -151,11 +152,56 @@ def test_a_batch_keeps_every_node_below_its_parent(
     assert np.array_equal(again.nodes, batch.nodes) and np.array_equal(again.parents, batch.parents)
 
 
+def level_of(
+    batch: EgoBatch, entities: tuple[str, ...], level: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """The level's part of `slots` and `received`, and rows by block, as `sizes` says."""
+    plan = block_plan(entities)
+    parts = np.split(batch.sizes, np.cumsum(astuple(Sizes.of(plan)))[:-1])
+    _, levels, tables, rows, _ = parts
+    slots = np.split(batch.slots, np.cumsum(levels)[:-1])[level - 1]
+    received = np.split(batch.received, np.cumsum(tables)[:-1])[level - 1]
+    return slots, received, rows[[i for i, block in enumerate(plan) if block.level == level]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    entities=st.sampled_from([NONE, ONE, TWO, THREE]),
+    n=st.integers(0, 5),
+    seed=st.integers(0, 10_000),
+    emptiness=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
+)
+def test_each_message_goes_to_its_parents_row_of_its_block(
+    entities: tuple[str, ...], n: int, seed: int, emptiness: float
+) -> None:
+    plan = block_plan(entities)
+    batch = collate(egos(entities, 5, seed, emptiness=emptiness), features_of(5, 0), np.arange(n))
+    nodes = {ROOT: n} | dict.fromkeys(node_sets(plan), 0)
+    for block, count in zip(plan, batch.counts.tolist(), strict=True):
+        nodes[block.node_set] += count
+    in_sets, _, _, _, in_blocks = np.split(batch.sizes, np.cumsum(astuple(Sizes.of(plan)))[:-1])
+    assert in_sets.tolist() == [nodes[name] for name in node_sets(plan)]
+    assert np.array_equal(in_blocks, batch.counts)
+    assert batch.sizes.sum() == 3 * len(batch.nodes) + 2 * len(batch.received)
+
+    parents = np.split(batch.parents, np.cumsum(batch.counts)[:-1])
+    for level in sorted({block.level for block in plan}):
+        slots, received, rows = level_of(batch, entities, level)
+        blocks = [i for i, block in enumerate(plan) if block.level == level]
+        assert rows.tolist() == [nodes[plan[i].parent_set] for i in blocks]
+        starts = np.cumsum(rows) - rows
+        expected = np.concatenate([parents[i] + start for i, start in zip(blocks, starts, strict=True)])
+        assert np.array_equal(slots[:, 0], expected)
+        counts = np.bincount(expected.astype(np.int64), minlength=int(rows.sum()))
+        told = np.column_stack([np.maximum(counts, 1), counts > 0, np.log1p(counts)])
+        np.testing.assert_allclose(received, told, rtol=1e-6)
+
+
 @pytest.mark.parametrize("number", [1, 5])
 def test_all_ego_graphs_of_a_store_are_the_batch_of_each(number: int) -> None:
     store, features = egos(THREE, number, 3), features_of(number, 0)
     whole, each = collate_all(store, features), collate(store, features, np.arange(number))
-    for name in ("features", "nodes", "parents", "counts"):
+    for name in (field.name for field in fields(EgoBatch)):
         assert np.array_equal(getattr(whole, name), getattr(each, name), equal_nan=True), name
     store.counts[0, 0] += 1
     with pytest.raises(ValueError, match="do not add up"):
@@ -196,7 +242,7 @@ def test_a_store_that_contradicts_itself_is_refused() -> None:
 def test_the_batch_becomes_a_heterogeneous_graph(learnt: TrainedGnn) -> None:
     batch = learnt.sample
     root = np.zeros((len(batch.features), 3), np.float32)
-    graph = learnt.network.graph(root, batch.nodes, batch.parents, batch.counts)
+    graph = learnt.network.graph(root, batch.nodes, batch.slots, batch.sizes)
     plan = block_plan(TWO)
     assert set(graph.node_sets) == {ROOT, *node_sets(plan)}
     at = 0
@@ -212,24 +258,29 @@ def test_the_batch_becomes_a_heterogeneous_graph(learnt: TrainedGnn) -> None:
 def test_pooling_is_mean_maximum_presence_and_count_per_relation(learnt: TrainedGnn) -> None:
     batch, units = learnt.sample, 4
     plan = block_plan(TWO)
-    graph = learnt.network.graph(np.zeros((len(batch.features), 3), np.float32), *learnt.network.tensors(batch)[1:])
+    root = np.zeros((len(batch.features), 3), np.float32)
+    graph = learnt.network.graph(root, batch.nodes, batch.slots, batch.sizes)
     states = {name: {tfgnn.HIDDEN_STATE: graph.node_sets[name]["features"]} for name in node_sets(plan)}
     for level in (1, 2, 3):
         blocks = [block for block in plan if block.level == level]
         dense = {block.relation: tf.keras.layers.Dense(2 * units) for block in blocks}
-        pooled = LevelPooling(blocks, dense, units)(graph.replace_features(node_sets=states))
+        first = plan.index(blocks[0])
+        slots, received, rows = level_of(batch, TWO, level)
+        counts = [batch.counts[i : i + 1].astype(np.int64) for i in range(first, first + len(blocks))]
+        sent_from = graph.replace_features(node_sets=states)
+        pooled = LevelPooling(blocks, dense, units)(sent_from, slots, received, rows, counts)
         expected: dict[str, list[NDArray[np.float32]]] = {}
         for block in blocks:
             adjacency = graph.edge_sets[block.name].adjacency
             sent = graph.node_sets[block.node_set]["features"].numpy()[adjacency.source.numpy()]
             value, gate = np.split(dense[block.relation](sent).numpy(), 2, axis=1)
             messages = np.maximum(value, 0) / (1 + np.exp(-gate))
-            slots = np.zeros((int(graph.node_sets[block.parent_set].total_size), 2 * units + 2), np.float32)
-            for parent in range(len(slots)):
+            table = np.zeros((int(graph.node_sets[block.parent_set].total_size), 2 * units + 2), np.float32)
+            for parent in range(len(table)):
                 mine = messages[adjacency.target.numpy() == parent]
                 if len(mine):
-                    slots[parent] = [*mine.mean(axis=0), *mine.max(axis=0), 1, np.log1p(len(mine))]
-            expected.setdefault(block.parent_set, []).append(slots)
+                    table[parent] = [*mine.mean(axis=0), *mine.max(axis=0), 1, np.log1p(len(mine))]
+            expected.setdefault(block.parent_set, []).append(table)
         for name, columns in expected.items():
             got = pooled.node_sets[name]["pooled"].numpy()
             np.testing.assert_allclose(got, np.concatenate(columns, axis=1), atol=1e-5)
@@ -289,8 +340,8 @@ def test_every_schema_exports(entities: tuple[str, ...], messages: bool, tmp_pat
     assert np.abs(embeddings - expected_embeddings).max() <= TOLERANCE
     assert (tmp_path / "saved_model" / "saved_model.pb").exists()
     assert network.n_features == FEATURES and network.hidden == WIDTH
-    assert (network.n_node_features, network.n_blocks) == (
-        (NODE_FEATURES, len(block_plan(entities))) if messages else (0, 0)
+    assert (network.n_node_features, network.n_sizes) == (
+        (NODE_FEATURES, sum(astuple(Sizes.of(block_plan(entities))))) if messages else (0, 0)
     )
     if not messages:
         with pytest.raises(BundleError, match="states"):
