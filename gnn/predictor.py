@@ -1,6 +1,7 @@
 """From features and ego-graphs to probabilities: the same code in the backtest and in the service."""
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from gnn.tensors import EgoStore, collate, collate_all
 from gnn.trees import Forest
 
 _BATCH = 256
+_WORTH_A_THREAD = 4
+"""Transactions; to wake another thread for fewer takes longer than the network does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """The models of a bundle, ready to score.
+    """The models of a bundle, ready to score. The network runs beside the trees, on a thread of its own.
 
     Attributes:
         head, anomaly: forests over the features.
@@ -46,6 +49,12 @@ class Predictor:
     anomaly: Forest
     network: Network | None
     blend: Blend
+    _beside: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="quipu-network"),
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
     def predict(self, features: NDArray[np.float32], egos: EgoStore, *, explain: bool = False) -> Prediction:
         """Scores transactions.
@@ -56,15 +65,26 @@ class Predictor:
             explain: also split the head's log-odds over the features.
         """
         n = len(features)
+        running = None
+        if self.network is not None and n >= _WORTH_A_THREAD:
+            running = self._beside.submit(_logits, self.network, features, egos)
         head, parts = self.head.explained(features) if explain else (self.head.predict(features), None)
         weights = dict(zip(self.blend.inputs, self.blend.weights, strict=True))
         anomaly = self.anomaly.predict(features) if weights.get("anomaly") else np.zeros(n)
-        gnn = np.zeros(n)
-        if self.network is not None and n <= _BATCH:
-            gnn[:], _ = self.network.run(collate_all(egos, features))
-        elif self.network is not None:
-            for first in range(0, n, _BATCH):
-                part = np.arange(first, min(first + _BATCH, n), dtype=np.int64)
-                gnn[part], _ = self.network.run(collate(egos, features, part))
+        if running is not None:
+            gnn = running.result()
+        else:
+            gnn = np.zeros(n) if self.network is None else _logits(self.network, features, egos)
         probability = self.blend.probabilities({"head": head, "gnn": gnn, "anomaly": anomaly})
         return Prediction(probability, head, gnn, anomaly, parts)
+
+
+def _logits(network: Network, features: NDArray[np.float32], egos: EgoStore) -> NDArray[np.float64]:
+    n = len(features)
+    if n <= _BATCH:
+        return network.run(collate_all(egos, features))[0].astype(np.float64)
+    gnn = np.empty(n)
+    for first in range(0, n, _BATCH):
+        part = np.arange(first, min(first + _BATCH, n), dtype=np.int64)
+        gnn[part], _ = network.run(collate(egos, features, part))
+    return gnn
