@@ -25,7 +25,7 @@ SPOOL = "spool.db"
 DRAIN_LEASE = "spool.lease"
 """Names of files in the service's folder."""
 
-_CHUNK = 2_048
+_CHUNK = 4_096
 _FEWEST = 128
 """A store that did not take a chunk is asked to take half as many: it may just have started, and be slow at first."""
 _KEEP_SECONDS = 600.0
@@ -33,7 +33,7 @@ _KEEP_SECONDS = 600.0
 _KEEP_AT_MOST = 86_400.0
 """How long it stays where no snapshot of the index has it."""
 _PAUSE = 0.7
-_BUSY_PAUSE = 2.0
+_BUSY_PAUSE = 3.0
 _BUSY = 256
 """Seconds between two drains, and after one that moved so many records: rare enough that few requests meet one."""
 _LONGEST_PAUSE = 2.0
