@@ -158,7 +158,7 @@ class Database:
         migrate(writer, f"the store {self.path}")
         writer.execute("PRAGMA synchronous = FULL")
         writer.execute("PRAGMA cache_size = -65536")
-        writer.execute("PRAGMA wal_autocheckpoint = 16384")
+        writer.execute("PRAGMA wal_autocheckpoint = 32768")
         writer.execute(f"PRAGMA busy_timeout = {_POLL_MS}")
 
     def _to_wal(self, connection: sqlite3.Connection) -> None:
