@@ -72,6 +72,8 @@ _CATEGORY = (
     ("amount_ratio_30d", "amount relative to the mean over 30 days"),
     ("user_amount_ratio", "amount relative to the mean of the user's latest ones with this value"),
     ("user_since", "seconds since the user's last with this value"),
+    ("user_rarity", "how rare the values of the user's latest transactions are, beside the commonest of them"),
+    ("user_risk", "share of fraud among known labels of the values of the user's latest transactions, smoothed"),
 )
 _TRANSACTION = (
     ("amount", "amount"),

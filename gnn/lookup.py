@@ -10,6 +10,7 @@ for Credit Card Fraud Detection (2022), chapter 3, extended to every linked enti
 import numpy as np
 
 from gnn.habits import DAY, HOUR, WALK, amount_habit, amounts, bursts, hour_habit, usual_amount
+from gnn.values import CATEGORY, PRIOR, category, usual_values
 from graph.compiled import kernel
 from graph.postings import before, before_within, total
 from graph.ring_log import CONFIRMED, rings_of_all
@@ -21,8 +22,6 @@ OTHERS = 4
 OTHERS_WALK = 16
 LABELS = 4
 """How many of an entity's latest labels count as the latest few."""
-PRIOR = 5.0
-"""Genuine transactions assumed in a risk, so that one fraud in one transaction isn't certainty."""
 
 TRANSACTION = 7
 ENTITY = 34
@@ -30,7 +29,6 @@ RING = 3
 """How many of an entity's features, the last ones, tell of its ring."""
 USER_ONLY = 3
 LINK = 12
-CATEGORY = 7
 
 
 @kernel
@@ -71,7 +69,8 @@ def fill(s, t, amount, ids, numeric, entities, scratch, out):  # type: ignore[no
         at += ENTITY + LINK
     for k in range(entities, ids.shape[0]):
         if ids[k] >= 0:
-            _category(s, user, user_end, k, ids[k], t, amount, out, at)
+            category(s, user, user_end, k, ids[k], t, amount, out, at)
+            usual_values(s, user, user_end, k, t, scratch, out, at + 7)
         at += CATEGORY
     for j in range(numeric.shape[0]):
         out[at + j] = numeric[j]
@@ -293,39 +292,3 @@ def other_users(s, entity, user, t, walk, scratch):  # type: ignore[no-untyped-d
         if _first_time(table, other):
             distinct += 1
     return distinct
-
-
-@kernel
-def _category(s, user, now, k, value, t, amount, out, at):  # type: ignore[no-untyped-def]
-    """Delayed risk of a categorical value, how common it is, and whether this user has it as a rule."""
-    kn = s.known
-    start = kn.start[value]
-    known = before(kn, s.label_known_at, value, t)
-    known_month = before_within(kn, s.label_known_at, start, known, t - 30 * DAY)
-    f = s.fraud
-    fraud_now = before(f, s.label_known_at, value, t)
-    fraud_month = before_within(f, s.label_known_at, f.start[value], fraud_now, t - 30 * DAY)
-    out[at] = total(f, f.start[value], fraud_month, fraud_now) / (known - known_month + PRIOR)
-    out[at + 1] = total(f, f.start[value], np.int64(0), fraud_now) / (known + PRIOR)
-    h = s.history
-    seen = before(h, s.occurred_at, value, t)
-    month = before_within(h, s.occurred_at, h.start[value], seen, t - 30 * DAY)
-    out[at + 2] = seen - month
-    if seen > month:
-        out[at + 4] = amount / (total(h, h.start[value], month, seen) / (seen - month) + 1.0)
-    if user < 0 or now == 0:
-        return
-    start = h.start[user]
-    low = max(now - WALK, 0)
-    same = 0
-    added = 0.0
-    for i in range(now - 1, low - 1, -1):
-        row = h.rows[start + i]
-        if s.ids[row, k] == value:
-            if same == 0:
-                out[at + 6] = (t - s.occurred_at[row]) / 1e6
-            same += 1
-            added += total(h, start, i, i + 1)
-    out[at + 3] = same / (now - low)
-    if same > 0:
-        out[at + 5] = amount / (added / same + 1.0)

@@ -26,7 +26,7 @@ transactions = st.lists(
         st.sampled_from([0, 1, 2, 3]),
         st.sampled_from([-1, 4, 5, 6]),
         st.sampled_from([-1, 7, 8]),
-        st.sampled_from([-1, 9]),
+        st.sampled_from([-1, 9, 10]),
     ),
     min_size=1,
     max_size=60,
@@ -54,7 +54,7 @@ def history(
         np.array([row for _, row, _ in told], np.int32),
         np.array([at for at, _, _ in told], np.int64),
         np.array([is_fraud for _, _, is_fraud in told], np.bool_),
-        10,
+        11,
     ), place
 
 
@@ -140,6 +140,9 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
     for i in range(len(h)):
         t = h.occurred_at[i]
         assert features[i, at["numeric_score"]] == np.float32(h.numeric[i, 0])
+        if h.ids[i, 3] >= 0:
+            for measure, wanted in _usual_values(h, i, final).items():
+                np.testing.assert_allclose(features[i, at[f"city_value_{measure}"]], wanted, rtol=1e-5)
         for column, name in ((0, "user"), (1, "device"), (2, "restaurant")):
             entity = h.ids[i, column]
             if entity < 0:
@@ -193,6 +196,25 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
                 ("fraud_latest", share),
             ):
                 np.testing.assert_allclose(features[i, at[f"{name}_{measure}"]], wanted, rtol=1e-6)
+
+
+def _usual_values(h: History, i: int, final: dict[int, list[tuple[int, bool]]]) -> dict[str, float]:
+    """Of the cities of the user's latest transactions: how rare they are, and how often fraud is known of them."""
+    t = h.occurred_at[i]
+    past = [j for j in range(i) if h.occurred_at[j] < t]
+    # Of transactions at one moment the later arrived is the latest.
+    mine = sorted((j for j in past if h.ids[j, 0] == h.ids[i, 0]), key=lambda j: (h.occurred_at[j], j))[-16:]
+    cities = [int(h.ids[j, 3]) for j in mine if h.occurred_at[j] >= t - 30 * DAY and h.ids[j, 3] >= 0]
+    if not cities:
+        return {"user_rarity": np.nan, "user_risk": np.nan}
+    common, risk = {}, {}
+    for city in set(cities):
+        common[city] = 1.0 + sum(h.ids[j, 3] == city and h.occurred_at[j] >= t - 30 * DAY for j in past)
+        told = [[f for k, f in final[j] if k < t] for j in range(i) if h.ids[j, 3] == city and j in final]
+        told = [labels for labels in told if labels]
+        risk[city] = sum(labels[-1] for labels in told) / (len(told) + 5.0)
+    rarity = [np.log(max(common.values()) / common[city]) for city in cities]
+    return {"user_rarity": float(np.mean(rarity)), "user_risk": float(np.mean([risk[city] for city in cities]))}
 
 
 def _changes(told: list[tuple[int, bool]]) -> list[tuple[int, int]]:
