@@ -29,11 +29,11 @@ from graph.store import Store, open_store
 
 @pytest.fixture(scope="module")
 def world(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the small world with a model of its first 50 days in use."""
+    """A copy of the small world with a model of its first 57 days in use, which have frauds enough to promise to find some."""
     folder = tmp_path_factory.mktemp("monitored")
     shutil.copy(small_world / "store.db", folder / "store.db")
     store = open_store(f"sqlite:///{folder}/store.db")
-    until = int(read_history(store).occurred_at[0]) // DAY * DAY + 50 * DAY
+    until = int(read_history(store).occurred_at[0]) // DAY * DAY + 57 * DAY
     made = train_bundle(
         store, folder / "models", until=until, settings=TrainingSettings(network=False), progress=Silent()
     )
