@@ -1,5 +1,6 @@
 """Moving what was spooled into the graph store, at once where it answers, later where it does not."""
 
+import contextlib
 import logging
 import math
 import threading
@@ -39,6 +40,7 @@ _BUSY = 256
 _LONGEST_PAUSE = 2.0
 _PATIENCE_SECONDS = 30.0
 """How long a write may take; another loader's batch may have to end first."""
+_MARK_SECONDS = 1.0
 _LONGEST_TURN = 600.0
 _STOP_SECONDS = 10.0
 _CHECKPOINT_SECONDS = 5.0
@@ -103,6 +105,9 @@ class Drainer:
     def drain(self, *, seconds: float = math.inf, patience: float = _PATIENCE_SECONDS) -> int:
         """Moves what is in the spool when it begins, in order; returns how many records and labels.
 
+        The store waits for its disk once, at the end: each such wait holds up the decisions that are made meanwhile.
+        Records are marked only then, so that what a power cut takes back is moved again.
+
         Args:
             seconds: begins nothing new after so long.
             patience: how long the store may take for one step.
@@ -111,7 +116,7 @@ class Drainer:
             StillDraining: somebody else drains, and was not done in time.
             StoreUnavailable: the store (or the spool) is away; what was not moved stays.
         """
-        moved = 0
+        moved, position = 0, 0
         until = time.monotonic() + seconds
         if not self._one_at_a_time.acquire(timeout=min(seconds, _LONGEST_TURN)):
             raise StillDraining("the graph store has not taken earlier records yet")
@@ -119,14 +124,16 @@ class Drainer:
             self._patience = patience
             try:
                 self._compare()
-                whole = True
-                while whole and time.monotonic() < until and (records := self._spool.undrained(self._chunk)):
-                    # What comes meanwhile is for the next drain: to follow it is a commit of the store for each record.
-                    whole = len(records) == self._chunk
+                # What comes meanwhile is for the next drain: to follow it is a commit of the store for each record.
+                end = self._spool.last()
+                while time.monotonic() < until and (records := self._spool.undrained(self._chunk, after=position)):
                     self._move(records)
-                    self._spool.drained(records[-1].seq)
+                    position = records[-1].seq
                     self._chunk = min(2 * self._chunk, _CHUNK)
                     moved += len(records)
+                    if position >= end:
+                        break
+                self._mark(position)
                 while time.monotonic() < until and (labels := self._spool.undrained_labels(_CHUNK)):
                     self._move_labels(labels)
                     moved += len(labels)
@@ -134,6 +141,9 @@ class Drainer:
                     self._remember()
             except QuipuError:
                 self._chunk = max(self._chunk // 2, _FEWEST)
+                self._patience = _MARK_SECONDS
+                with contextlib.suppress(QuipuError):
+                    self._mark(position)
                 # It may be another state of the store that comes back.
                 self._compared = False
                 raise
@@ -173,6 +183,11 @@ class Drainer:
     def _ask(self, call: Callable[[Store], T]) -> T:
         return self._link.ask(call, patience=self._patience)
 
+    def _mark(self, position: int) -> None:
+        if position:
+            self._ask(lambda store: store.settle())
+            self._spool.drained(position)
+
     def _move_labels(self, labels: Sequence[SpooledLabel]) -> None:
         rows = [(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels]
         self._tell(self._ask(lambda store: store.upsert_labels(label_table(rows))), "labels")
@@ -194,9 +209,9 @@ class Drainer:
         facts = [record.fact for record in records if record.fact]
         if facts:
             self._extend(schema_of_facts(facts))
-            self._tell(self._ask(lambda store: store.upsert_transactions(table(facts))), "transactions")
+            self._tell(self._ask(lambda store: store.upsert_transactions(table(facts), durable=False)), "transactions")
         decisions = [record.decision for record in records]
-        self._tell(self._ask(lambda store: store.write_decisions(decisions)), "decisions")
+        self._tell(self._ask(lambda store: store.write_decisions(decisions, durable=False)), "decisions")
 
     def _extend(self, schema: GraphSchema) -> None:
         if self._schema is None or self._schema.merged(schema) != self._schema:

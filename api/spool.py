@@ -241,17 +241,18 @@ class Spool:
                 [(label.transaction_id, label.is_fraud, label.known_at, label.source) for label in labels],
             )
 
-    def undrained(self, limit: int) -> list[Record]:
-        """The oldest records that are not in the graph store yet."""
+    def undrained(self, limit: int, *, after: int = 0) -> list[Record]:
+        """The oldest records, of those after this position, that wait for the graph store."""
         query = (
             f"SELECT {_DECISION}, fact, seq FROM records"
-            " WHERE seq > (SELECT value FROM state WHERE name = 'drained') ORDER BY seq LIMIT ?"
+            " WHERE seq > (SELECT max(value, ?) FROM state WHERE name = 'drained')"
+            " AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?"
         )
         with self._reading() as db:
-            return [Record(Decision(*row[:8]), row[8], row[9]) for row in db.execute(query, (limit,))]
+            return [Record(Decision(*row[:8]), row[8], row[9]) for row in db.execute(query, (after, limit))]
 
     def drained(self, seq: int) -> None:
-        """Marks the records up to `seq` as being in the graph store."""
+        """Marks the records up to `seq` as being in the graph store, for good."""
         with self._transaction() as db:
             db.execute("UPDATE state SET value = max(value, ?) WHERE name = 'drained'", (seq,))
 
@@ -259,7 +260,6 @@ class Spool:
         """Sets a record aside that the graph store will not take; it stays in the file for a person to look at."""
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO refused VALUES (?,?)", (record.seq, reason))
-            db.execute("UPDATE state SET value = max(value, ?) WHERE name = 'drained'", (record.seq,))
 
     def undrained_labels(self, limit: int) -> list[SpooledLabel]:
         """The oldest labels that wait."""

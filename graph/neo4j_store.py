@@ -84,7 +84,7 @@ class Neo4jStore:
 
         return self._database.write(work)
 
-    def upsert_transactions(self, batch: pa.Table) -> NDArray[np.int8]:
+    def upsert_transactions(self, batch: pa.Table, *, durable: bool = True) -> NDArray[np.int8]:  # noqa: ARG002
         ready_for = self._columns.newest or self._now()[1]
         try:
             ready = TransactionBatch.of(batch, ready_for.schema)  # before the lock is taken, which others wait for
@@ -114,8 +114,11 @@ class Neo4jStore:
         )
         return len(given)
 
-    def write_decisions(self, decisions: Sequence[Decision]) -> NDArray[np.int8]:
+    def write_decisions(self, decisions: Sequence[Decision], *, durable: bool = True) -> NDArray[np.int8]:  # noqa: ARG002
         return self._database.write(lambda tx, state: neo4j_decisions.write_decisions(tx, state, decisions))
+
+    def settle(self) -> None:
+        """Nothing is left to do: every commit of the server is on its disk."""
 
     def decisions(self, transaction_ids: Sequence[str]) -> dict[str, Decision]:
         return self._database.read(lambda tx: neo4j_decisions.read_decisions(tx, transaction_ids))

@@ -1,5 +1,6 @@
 """One SQLite file shared by threads and processes: connections, transactions, errors."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -61,7 +62,7 @@ class Database:
     """A SQLite file in WAL mode: one writer at a time beside any number of readers.
 
     Safe to share between threads; other processes may use the same file. A commit is on disk
-    when it returns (`synchronous=FULL`).
+    when it returns (`synchronous=FULL`), unless it asks not to wait for that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,8 +112,11 @@ class Database:
                 self._give_back(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """The connection for writing, in a transaction: committed at the end, rolled back on any error.
+
+        Args:
+            durable: whether the commit waits for the disk. Otherwise a power cut may take it back before `settle`.
 
         Raises:
             StoreUnavailable: another process has held the write lock for 30 seconds, or the disk failed.
@@ -120,6 +124,8 @@ class Database:
         with self._lock, self._errors():
             self._check_open()
             connection = self._writer
+            # In this mode a commit writes to the log and does not wait; checkpoints do (sqlite.org/pragma.html).
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._begin(connection)
             try:
                 yield connection
@@ -129,6 +135,25 @@ class Database:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                 raise
+
+    def settle(self) -> None:
+        """Brings to disk what was committed without waiting for it, by whichever process.
+
+        Raises:
+            StoreUnavailable: the disk failed.
+        """
+        log = Path(f"{self._absolute}-wal")
+        try:
+            # SQLite keeps its locks on its other two files, so that closing this one gives up none of them.
+            with log.open("rb") as file:
+                os.fdatasync(file.fileno())
+        except FileNotFoundError:
+            return  # all of it has been moved into the file itself, which waited
+        except OSError as error:
+            raise StoreUnavailable(
+                f"the log of the store {self.path} could not be brought to disk: {error.strerror}",
+                hint="check the disk's free space and health",
+            ) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -156,7 +181,6 @@ class Database:
         if writer.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             self._to_wal(writer)
         migrate(writer, f"the store {self.path}")
-        writer.execute("PRAGMA synchronous = FULL")
         writer.execute("PRAGMA cache_size = -65536")
         writer.execute("PRAGMA wal_autocheckpoint = 32768")
         writer.execute(f"PRAGMA busy_timeout = {_POLL_MS}")

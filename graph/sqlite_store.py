@@ -25,7 +25,7 @@ _DECISION = "transaction_id, digest, decided_at, probability, band, model_versio
 class SqliteStore:
     """A `graph.store.Store` in a SQLite file; threads and processes may share it.
 
-    Every write is one transaction, on disk when the call returns. Reads never wait for writes.
+    Every write is one transaction, on disk when the call returns unless it says otherwise. Reads never wait for writes.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,10 +61,10 @@ class SqliteStore:
             connection.executemany("INSERT INTO columns (role, name) VALUES (?, ?)", added)
         return whole
 
-    def upsert_transactions(self, batch: pa.Table) -> NDArray[np.int8]:
+    def upsert_transactions(self, batch: pa.Table, *, durable: bool = True) -> NDArray[np.int8]:
         schema = self.schema()
         ready = TransactionBatch.of(batch, schema)  # before the lock is taken, which others wait for
-        with self._database.writing() as connection:
+        with self._database.writing(durable=durable) as connection:
             layout = self._layouts.read(connection)
             if layout.schema != schema:  # extended in between
                 ready = TransactionBatch.of(batch, layout.schema)
@@ -79,9 +79,9 @@ class SqliteStore:
         with self._database.writing() as connection:
             return write_attributes(connection, self._layouts.read(connection), self._keys, entity, batch)
 
-    def write_decisions(self, decisions: Sequence[Decision]) -> NDArray[np.int8]:
+    def write_decisions(self, decisions: Sequence[Decision], *, durable: bool = True) -> NDArray[np.int8]:
         outcomes = np.full(len(decisions), Outcome.LOADED, dtype=np.int8)
-        with self._database.writing() as connection:
+        with self._database.writing(durable=durable) as connection:
             for i, d in enumerate(decisions):
                 row = (
                     d.transaction_id, d.digest, d.decided_at, d.probability, d.band, d.model_version, d.response,
@@ -96,6 +96,9 @@ class SqliteStore:
                     ).fetchone()
                     outcomes[i] = Outcome.DUPLICATE if digest == d.digest else Outcome.CONFLICT
         return outcomes
+
+    def settle(self) -> None:
+        self._database.settle()
 
     def decisions(self, transaction_ids: Sequence[str]) -> dict[str, Decision]:
         with self._database.reading() as connection:

@@ -128,11 +128,15 @@ class Store(Protocol):
     def extend_schema(self, schema: GraphSchema) -> GraphSchema:
         """Appends what the store's schema lacks of `schema`; returns the whole."""
 
-    def upsert_transactions(self, batch: pa.Table) -> NDArray[np.int8]:
+    def upsert_transactions(self, batch: pa.Table, *, durable: bool = True) -> NDArray[np.int8]:
         """Writes transactions (columns of `transaction_columns`), atomically; an `Outcome` a row.
 
         Rows of one batch with the same id: the first counts, later ones are duplicates or conflicts.
         Columns that the schema has and the batch lacks are missing values.
+
+        Args:
+            durable: whether it is on disk when this returns. Otherwise a power cut may take it back until `settle`
+                has returned; the end of the process alone takes nothing back.
         """
 
     def upsert_labels(self, batch: pa.Table) -> NDArray[np.int8]:
@@ -142,8 +146,15 @@ class Store(Protocol):
     def upsert_attributes(self, entity: str, batch: pa.Table) -> int:
         """Sets attributes of entities: a text column `key`, one column an attribute. Returns entities written."""
 
-    def write_decisions(self, decisions: Sequence[Decision]) -> NDArray[np.int8]:
-        """Keeps decisions, atomically; an `Outcome` each. A kept decision is never changed."""
+    def write_decisions(self, decisions: Sequence[Decision], *, durable: bool = True) -> NDArray[np.int8]:
+        """Keeps decisions, atomically; an `Outcome` each. A kept decision is never changed.
+
+        Args:
+            durable: as of `upsert_transactions`.
+        """
+
+    def settle(self) -> None:
+        """Returns when all that was written, durable or not and by whichever process, is on disk."""
 
     def decisions(self, transaction_ids: Sequence[str]) -> dict[str, Decision]:
         """The kept decisions of these transactions; unknown ids are left out."""

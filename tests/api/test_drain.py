@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from api import drain, facts
+from api import link as link_module
 from api.drain import DRAIN_LEASE, Drainer
 from api.link import StoreHealth, StoreLink
 from api.spool import Lease, Record, Spool
 from api.wire import Submission
+from graph.errors import StoreUnavailable
 from graph.records import SECOND, Decision
+from graph.sqlite_store import SqliteStore
 from graph.store import open_store
 
 
@@ -71,3 +76,56 @@ def test_a_drain_moves_all_that_was_there(
         spool.append([record(i) for i in range(count)])
         assert Drainer(spool, link, Lease(tmp_path / DRAIN_LEASE), health).drain() == count
         assert spool.backlog().waiting == 0
+
+
+class Unsettled(SqliteStore):
+    """A store whose disk fails when it is waited for, as long as `failing`."""
+
+    failing = True
+
+    def settle(self) -> None:
+        if self.failing:
+            raise StoreUnavailable("the disk failed")
+        super().settle()
+
+
+def test_what_is_not_on_the_stores_disk_waits_on(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "_CHUNK", 4)
+    monkeypatch.setattr(link_module, "open_store", Unsettled)
+    health = StoreHealth()
+    with Spool(tmp_path / "spool.db") as spool, closing(StoreLink(url, health)) as link:
+        drainer = Drainer(spool, link, Lease(tmp_path / DRAIN_LEASE), health)
+        spool.append([record(i) for i in range(10)])
+        with pytest.raises(StoreUnavailable):
+            drainer.drain()
+        assert len(spool.undrained(100)) == 10
+        monkeypatch.setattr(Unsettled, "failing", False)
+        assert drainer.drain() == 10
+        assert spool.undrained(100) == []
+        assert len(link.ask(lambda store: store.decisions([f"t{i}" for i in range(10)]), patience=1)) == 10
+        assert link.ask(lambda store: store.watermark(), patience=1).transaction == 10
+
+
+class Forgetful(SqliteStore):
+    """A store that takes two chunks of decisions, and then is away."""
+
+    left = 2
+
+    def write_decisions(self, decisions: Sequence[Decision], *, durable: bool = True) -> NDArray[np.int8]:
+        if not self.left:
+            raise StoreUnavailable("the store is away")
+        self.left -= 1
+        return super().write_decisions(decisions, durable=durable)
+
+
+def test_what_a_store_took_before_it_went_away_is_not_moved_again(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "_CHUNK", 4)
+    monkeypatch.setattr(link_module, "open_store", Forgetful)
+    health = StoreHealth()
+    with Spool(tmp_path / "spool.db") as spool, closing(StoreLink(url, health)) as link:
+        spool.append([record(i) for i in range(10)])
+        with pytest.raises(StoreUnavailable):
+            Drainer(spool, link, Lease(tmp_path / DRAIN_LEASE), health).drain()
+        assert names(spool.undrained(100)) == ["t8", "t9"]

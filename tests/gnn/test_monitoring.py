@@ -29,7 +29,7 @@ from graph.store import Store, open_store
 
 @pytest.fixture(scope="module")
 def world(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the small world with a model of its first 57 days in use, which have frauds enough to promise to find some."""
+    """A copy of the small world with a model of its first 57 days in use: fewer frauds might promise to find none."""
     folder = tmp_path_factory.mktemp("monitored")
     shutil.copy(small_world / "store.db", folder / "store.db")
     store = open_store(f"sqlite:///{folder}/store.db")

@@ -1,7 +1,10 @@
 """What is particular to the SQLite store: URLs, files that are none of its own, locks, crash safety settings."""
 
+import errno
+import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +17,8 @@ from graph.sqlite_database import path_of
 from graph.sqlite_layout import KeyIds
 from graph.store import open_store
 
+FULL = 2
+"""`PRAGMA synchronous` of a commit that waits for its log."""
 DECISION = Decision("t", b"x", 1, 0.5, "review", "m", b"{}")
 
 
@@ -138,3 +143,25 @@ def test_remembered_ids_are_bounded_and_right(tmp_path, monkeypatch):
             assert found.tolist() == [first, first + 1, first + 2, 0, -2] if first else [0, 1, 2, 0, -2]
             assert len(known._known[0]) <= 5
     store.close()
+
+
+def test_a_commit_waits_for_the_disk_unless_told_otherwise(tmp_path):
+    database = sqlite_database.Database(tmp_path / "a.db")
+
+    def waits(**asked: bool) -> bool:
+        with database.writing(**asked) as connection:
+            return connection.execute("PRAGMA synchronous").fetchone()[0] >= FULL
+
+    assert [waits(), waits(durable=False), waits(), waits(durable=True)] == [True, False, True, True]
+    database.close()
+
+
+def test_a_disk_that_cannot_be_waited_for_is_told(tmp_path, monkeypatch):
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with closing(open_store(f"sqlite:///{tmp_path / 'a.db'}")) as store:
+        store.write_decisions([DECISION], durable=False)
+        monkeypatch.setattr(os, "fdatasync", broken)
+        with pytest.raises(StoreUnavailable, match="could not be brought to disk"):
+            store.settle()

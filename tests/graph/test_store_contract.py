@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -124,6 +125,25 @@ def test_many_ids_at_once(store):
     assert (part.ids[:, 1] >= 0).tolist() == [i % 2 == 1 for i in range(4_000)]
     assert store.sequence_numbers(ids[::-1]) == {id_: i + 1 for i, id_ in enumerate(ids)}
     assert len(store.entity_ids("user", [f"u{i}" for i in ids])) == 4_000
+
+
+def test_what_does_not_wait_for_the_disk_is_written_all_the_same(store, url):
+    store.extend_schema(SCHEMA)
+    batch = table([row(f"t{i}", f"u{i % 3}", i) for i in range(20)])
+    assert set(store.upsert_transactions(batch, durable=False)) == {LOADED}
+    assert store.write_decisions([decision()], durable=False).tolist() == [LOADED]
+    with closing(open_store(url)) as other:
+        assert facts(other) == facts(store)
+        other.settle()
+    store.settle()
+    assert set(store.upsert_transactions(batch)) == {DUPLICATE}
+    assert store.write_decisions([decision()]).tolist() == [DUPLICATE]
+    before = facts(store)
+    store.close()
+    with closing(open_store(url)) as again:
+        again.settle()
+        assert facts(again) == before
+        assert again.decisions(["t1"]) == {"t1": decision()}
 
 
 def test_reopened_store_has_everything(store, url):
