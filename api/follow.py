@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+from api.drain import StillDraining
 from api.facts import Fact, decode
 from api.link import StoreLink
 from api.spool import Spool
@@ -116,24 +117,31 @@ class Follower:
             self.position = max(self.position, own[-1])
         return self._spool.after(self.position, _LOOK)
 
-    def follow_feed(self) -> int:
+    def follow_feed(self, *, patience: float = _READ_SECONDS) -> int:
         """Adds what the store's change feed has; returns how many transactions and labels were new.
 
+        Args:
+            patience: seconds to wait for whoever is at it already, and for each of the store's answers.
+
         Raises:
-            StoreUnavailable: the store is away; what was added before stays.
+            StillDraining: somebody else is at it, and was not done in time.
+            StoreUnavailable: the store is away, or too slow; what was added before stays.
             StoreError: the store is not the one, or not in a later state of the one, that the index knows.
         """
-        with self._mutex:
-            try:
-                return self._follow_feed()
-            except StoreError:
-                self._compared = False
-                raise
+        if not self._mutex.acquire(timeout=patience):
+            raise StillDraining("what is new in the graph store is still being read")
+        try:
+            return self._follow_feed(patience)
+        except StoreError:
+            self._compared = False
+            raise
+        finally:
+            self._mutex.release()
 
-    def _follow_feed(self) -> int:
+    def _follow_feed(self, patience: float) -> int:
         mark = self._link.ask(lambda store: (store.watermark(), ring_watermark(store)), patience=PATIENCE_SECONDS)
         if not self._compared:
-            if not self._link.ask(lambda store: belongs(self.index, store), patience=_READ_SECONDS):
+            if not self._link.ask(lambda store: belongs(self.index, store), patience=patience):
                 raise StoreError(
                     "it lacks transactions that it had: it is another store, or was restored from an older backup",
                     hint="load again what it lacks, and restart the service",
@@ -142,8 +150,8 @@ class Follower:
         if mark == self._mark:
             return 0
         added = 0
-        changes = self._link.ask(lambda store: self.index.changes(store, chunk=_READ_ROWS), patience=_READ_SECONDS)
-        while (change := self._next(changes)) is not None:
+        changes = self._link.ask(lambda store: self.index.changes(store, chunk=_READ_ROWS), patience=patience)
+        while (change := self._next(changes, patience)) is not None:
             if change.transactions is not None:
                 assert change.transactions.transaction_ids is not None
                 # Whatever the feed has was in a spool before, so at or before the newest position now.
@@ -154,8 +162,8 @@ class Follower:
         self._forget()
         return added
 
-    def _next(self, changes: Iterator[Change]) -> Change | None:
-        return self._link.ask(lambda _: next(changes, None), patience=_READ_SECONDS)
+    def _next(self, changes: Iterator[Change], patience: float) -> Change | None:
+        return self._link.ask(lambda _: next(changes, None), patience=patience)
 
     def _turn(self, change: Callable[[], int]) -> int:
         return int(self._in_turn(change))

@@ -298,7 +298,7 @@ class Service:
         if self.health.up:
             try:
                 counts = self._write_labels(labels)
-                self._follower.follow_feed()
+                self._follower.follow_feed(patience=_CATCH_UP_SECONDS)
                 return counts
             except StillDraining:
                 pass  # they go in their turn, behind the backlog
@@ -362,6 +362,8 @@ class Service:
                 self._link.ask(engine.rings.refresh, patience=PATIENCE_SECONDS)
                 self.health.read()
                 self.meters.index_synced.set_to_current_time()
+            except StillDraining:
+                pass  # a label's thread is at it
             except QuipuError as error:
                 self.health.read(error)
             except Exception:

@@ -1,11 +1,16 @@
 """An index takes from the spool what others have decided, all of it and once, and goes past what is its own."""
 
+import threading
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.drain import StillDraining
 from api.facts import encode
 from api.follow import Follower
 from api.link import StoreHealth, StoreLink
@@ -13,7 +18,9 @@ from api.spool import Record, Spool
 from api.wire import Submission
 from graph.index import AsOfIndex
 from graph.records import Decision, GraphSchema
+from graph.store import Store
 
+T = TypeVar("T")
 SECOND = 1_000_000
 WHO = st.sampled_from(("mine", "other", "follow"))
 
@@ -59,4 +66,30 @@ def test_what_others_decided_comes_in_once_in_any_order(
     finally:
         for spool in spools:
             spool.close()
+        link.close()
+
+
+def test_who_is_in_a_hurry_does_not_wait_for_another_to_end(tmp_path: Path) -> None:
+    """A label is answered although the store hangs in the middle of telling what is new."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Hanging(StoreLink):
+        def ask(self, call: Callable[[Store], T], *, patience: float) -> T:
+            entered.set()
+            leave.wait()
+            return super().ask(call, patience=patience)
+
+    with Spool(tmp_path / "spool.db", durable=False) as spool:
+        link = Hanging(f"sqlite:///{tmp_path}/quipu.db", StoreHealth())
+        follower = Follower(AsOfIndex(GraphSchema()), spool, link)
+        other = threading.Thread(target=follower.follow_feed)
+        other.start()
+        try:
+            entered.wait()
+            with pytest.raises(StillDraining):
+                follower.follow_feed(patience=0.01)
+        finally:
+            leave.set()
+            other.join()
+        assert follower.follow_feed(patience=0.01) == 0
         link.close()
