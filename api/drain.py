@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.facts import label_table, schema_of_facts, table
-from api.link import StoreHealth, StoreLink
+from api.link import StillBusy, StoreHealth, StoreLink
 from api.spool import Lease, Record, Spool, SpooledLabel
-from graph.errors import InputError, QuipuError, StoreError, StoreUnavailable
+from graph.errors import InputError, QuipuError, StoreError
 from graph.records import GraphSchema
 from graph.store import Outcome, Store
 
@@ -41,6 +41,7 @@ _LONGEST_PAUSE = 2.0
 _PATIENCE_SECONDS = 30.0
 """How long a write may take; another loader's batch may have to end first."""
 _MARK_SECONDS = 1.0
+"""The same for bringing to disk what was moved before a failure."""
 _LONGEST_TURN = 600.0
 _STOP_SECONDS = 10.0
 _CHECKPOINT_SECONDS = 5.0
@@ -48,10 +49,6 @@ _CHECKPOINT_RECORDS = 8_192
 """The spool's log is moved into its file after so many records, or after so long: seldom, since writers wait for it."""
 _CONTENT = (InputError, ValueError, TypeError, OverflowError)
 """What a store raises on a record's content; any other error is the store's own, and is tried again."""
-
-
-class StillDraining(StoreUnavailable):
-    """What is asked for has to wait behind a long backlog; the store itself may be well."""
 
 
 class Drainer:
@@ -113,13 +110,13 @@ class Drainer:
             patience: how long the store may take for one step.
 
         Raises:
-            StillDraining: somebody else drains, and was not done in time.
+            StillBusy: somebody else drains, and was not done in time.
             StoreUnavailable: the store (or the spool) is away; what was not moved stays.
         """
         moved, position = 0, 0
         until = time.monotonic() + seconds
         if not self._one_at_a_time.acquire(timeout=min(seconds, _LONGEST_TURN)):
-            raise StillDraining("the graph store has not taken earlier records yet")
+            raise StillBusy("the graph store has not taken earlier records yet")
         try:
             self._patience = patience
             try:

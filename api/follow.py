@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from api.drain import StillDraining
 from api.facts import Fact, decode
-from api.link import StoreLink
+from api.link import StillBusy, StoreLink
 from api.spool import Spool
 from graph.errors import StoreError
 from graph.index import AsOfIndex, Change
@@ -124,12 +123,12 @@ class Follower:
             patience: seconds to wait for whoever is at it already, and for each of the store's answers.
 
         Raises:
-            StillDraining: somebody else is at it, and was not done in time.
+            StillBusy: somebody else is at it, and was not done in time.
             StoreUnavailable: the store is away, or too slow; what was added before stays.
             StoreError: the store is not the one, or not in a later state of the one, that the index knows.
         """
         if not self._mutex.acquire(timeout=patience):
-            raise StillDraining("what is new in the graph store is still being read")
+            raise StillBusy("what is new in the graph store is still being read")
         try:
             return self._follow_feed(patience)
         except StoreError:

@@ -19,6 +19,10 @@ T = TypeVar("T")
 _HINT = "decisions go on meanwhile, and are kept on disk; check that the store runs"
 
 
+class StillBusy(StoreUnavailable):
+    """What is asked for has to wait until somebody else is done; the store itself may be well."""
+
+
 class StoreHealth:
     """Whether the graph store answers and takes writes, as last seen by whoever asked it.
 

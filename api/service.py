@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from api.drain import DRAIN_LEASE, SPOOL, Drainer, StillDraining
+from api.drain import DRAIN_LEASE, SPOOL, Drainer
 from api.engine import Engine, Pending
 from api.errors import NotReady
 from api.facts import label_table
 from api.follow import PATIENCE_SECONDS
 from api.keys import KeyFile, KeyRing
-from api.link import StoreHealth, StoreLink
+from api.link import StillBusy, StoreHealth, StoreLink
 from api.metrics import Meters, forget_dead_workers
 from api.opening import open_index, write_snapshot
 from api.reload import Models
@@ -300,8 +300,8 @@ class Service:
                 counts = self._write_labels(labels)
                 self._follower.follow_feed(patience=_CATCH_UP_SECONDS)
                 return counts
-            except StillDraining:
-                pass  # they go in their turn, behind the backlog
+            except StillBusy:
+                pass  # they go in their turn; what of them was written already is a duplicate then
             except StoreUnavailable as error:
                 self.health.wrote(error)
         self._spool.append_labels([SpooledLabel(x.transaction_id, x.is_fraud, x.known_at, x.source) for x in labels])
@@ -362,7 +362,7 @@ class Service:
                 self._link.ask(engine.rings.refresh, patience=PATIENCE_SECONDS)
                 self.health.read()
                 self.meters.index_synced.set_to_current_time()
-            except StillDraining:
+            except StillBusy:
                 pass  # a label's thread is at it
             except QuipuError as error:
                 self.health.read(error)

@@ -124,7 +124,7 @@ class Database:
         with self._lock, self._errors():
             self._check_open()
             connection = self._writer
-            # In this mode a commit writes to the log and does not wait; checkpoints do (sqlite.org/pragma.html).
+            # With NORMAL a commit writes to the log and does not wait; checkpoints do (sqlite.org/pragma.html).
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._begin(connection)
             try:

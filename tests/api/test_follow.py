@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.drain import StillDraining
 from api.facts import encode
 from api.follow import Follower
-from api.link import StoreHealth, StoreLink
+from api.link import StillBusy, StoreHealth, StoreLink
 from api.spool import Record, Spool
 from api.wire import Submission
 from graph.index import AsOfIndex
@@ -86,7 +85,7 @@ def test_who_is_in_a_hurry_does_not_wait_for_another_to_end(tmp_path: Path) -> N
         other.start()
         try:
             entered.wait()
-            with pytest.raises(StillDraining):
+            with pytest.raises(StillBusy):
                 follower.follow_feed(patience=0.01)
         finally:
             leave.set()
