@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -280,15 +281,16 @@ class Spool:
     def forget(self, *, older_than: float, limit: int, up_to: int = 2**63 - 1) -> int:
         """Deletes up to `limit` drained records older than so many seconds, at most up to this position.
 
-        Returns how many. A few at a time, so that nobody who has a decision to keep waits for long.
+        Returns how many. A few at a time, so that nobody who has a decision to keep waits for long. The oldest
+        positions are looked at, up to the first record that is young: the file may hold millions.
         """
         before = int((time.time() - older_than) * 1e6)
-        with self._reading() as db:
-            old = db.execute(
-                "SELECT seq FROM records WHERE seq <= (SELECT value FROM state WHERE name = 'drained')"
-                " AND seq <= ? AND decided_at < ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?",
-                (up_to, before, limit),
-            ).fetchall()
+        query = (
+            "SELECT seq, decided_at FROM records WHERE seq <= (SELECT min(value, ?) FROM state WHERE name = 'drained')"
+            " AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?"
+        )
+        with self._reading() as db, contextlib.closing(db.execute(query, (up_to, limit))) as rows:
+            old = [(seq,) for seq, _ in takewhile(lambda row: row[1] < before, rows)]
         for first in range(0, len(old), _FORGOTTEN_AT_ONCE):
             with self._transaction() as db:
                 db.executemany("DELETE FROM records WHERE seq = ?", old[first : first + _FORGOTTEN_AT_ONCE])

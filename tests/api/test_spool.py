@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def test_drained_records_are_forgotten_and_positions_never_reused(tmp_path: Path
         spool.append([record("c")])
         assert names(spool.undrained(10)) == ["c"], "a record after the table was emptied still waits"
         assert spool.backlog().waiting == 1
+
+
+def test_to_forget_costs_the_same_however_many_young_records_there_are(tmp_path: Path) -> None:
+    steps = []
+    for young in (10, 10_000):
+        with Spool(tmp_path / f"{young}.db") as spool:
+            spool.append([record("old", decided_at=1)])
+            now = time.time_ns() // 1000
+            spool.append([record(str(i), decided_at=now) for i in range(young)])
+            spool.drained(spool.last())
+            counted = [0]
+
+            def count(counted: list[int] = counted) -> None:
+                counted[0] += 1
+
+            spool._db.set_progress_handler(count, 10)  # called at every tenth instruction of SQLite's machine
+            assert spool.forget(older_than=60.0, limit=100_000) == 1
+            assert spool.forget(older_than=60.0, limit=100_000) == 0
+            steps.append(counted[0])
+    assert steps[1] < 2 * steps[0] + 10
 
 
 def test_a_refused_record_stays_for_a_person_to_look_at(tmp_path: Path) -> None:
