@@ -1,6 +1,6 @@
 """What the routes share: reading bodies with a limit, finding the service, and documenting raw bodies."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fastapi.routing import APIRoute
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.errors import PROBLEM_JSON, TooLarge, UnsupportedBody
 from api.service import Service
@@ -17,11 +18,19 @@ JSON = "application/json"
 
 
 class RawRoute(APIRoute):
-    """A route whose endpoint takes the request as it is: FastAPI's parameter handling would cost more than the rest."""
+    """A route whose endpoint takes the request as it is: FastAPI's parameter handling would cost more than the rest.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint itself."""
-        return cast(Callable[[Request], Coroutine[Any, Any, Response]], self.endpoint)
+    There is nothing for FastAPI to close after such a request either, and what it raises is handled by the application.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = answered
 
 
 def service_of(request: Request) -> Service:

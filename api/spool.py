@@ -17,6 +17,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from api.private_file import make_private
 from graph.errors import StoreError, StoreUnavailable
 from graph.records import Decision
@@ -60,8 +62,7 @@ _REMEMBERED = 16_384
 """Commits whose positions are kept for who follows the spool; what is forgotten is read like that of others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A decision with the transaction it was made on.
 
     Attributes:

@@ -167,7 +167,7 @@ def _questions(table: "pa.Table", schema: "GraphSchema") -> list["Question"]:
 
 
 def _indexed(question: "Question", known: dict[str, int]) -> "Question":
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     return replace(question, indexed=True) if question.transaction_id in known else question
 

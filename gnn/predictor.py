@@ -56,17 +56,20 @@ class Predictor:
         compare=False,
     )
 
-    def predict(self, features: NDArray[np.float32], egos: EgoStore, *, explain: bool = False) -> Prediction:
+    def predict(
+        self, features: NDArray[np.float32], egos: EgoStore, *, explain: bool = False, beside: bool = True
+    ) -> Prediction:
         """Scores transactions.
 
         Args:
             features: float32[n, P], as of each transaction's time.
             egos: their n ego-graphs.
             explain: also split the head's log-odds over the features.
+            beside: whether the network may have another thread.
         """
         n = len(features)
         running = None
-        if self.network is not None and n >= _WORTH_A_THREAD:
+        if beside and self.network is not None and n >= _WORTH_A_THREAD:
             running = self._beside.submit(_logits, self.network, features, egos)
         head, parts = self.head.explained(features) if explain else (self.head.predict(features), None)
         weights = dict(zip(self.blend.inputs, self.blend.weights, strict=True))

@@ -1,9 +1,9 @@
 """Decisions in the Neo4j store: written once, never changed; a band shows as a label of its transaction."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import neo4j
 import numpy as np
 from numpy.typing import NDArray
@@ -90,4 +90,4 @@ def read_decisions(tx: neo4j.ManagedTransaction, transaction_ids: Sequence[str])
 def decision_of(*values: Any) -> Decision:
     """A decision from the values of its attributes, in order; the import tool leaves empty bytes out."""
     decision = Decision(*values)
-    return replace(decision, response=decision.response or b"", features=decision.features or b"")
+    return msgspec.structs.replace(decision, response=decision.response or b"", features=decision.features or b"")

@@ -7,8 +7,9 @@ are integer hundredths of the currency unit, so that sums do not depend on their
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import msgspec
 import pyarrow as pa
 
 USER = "user"
@@ -138,8 +139,7 @@ LABEL_COLUMNS = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What was answered for one transaction; written once, never changed.
 
     Attributes:
@@ -158,4 +158,4 @@ class Decision:
     band: str
     model_version: str
     response: bytes
-    features: bytes = field(default=b"", repr=False)
+    features: bytes = b""
