@@ -325,10 +325,13 @@ class Spool:
         """
         with self._mutex:
             try:
+                before = 0
                 for _ in range(_CHECKPOINT_TRIES):
+                    # Each pass finds what was written during the one before it, which took less and less time.
                     _, logged, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    if logged - moved < _FEW_PAGES:
+                    if logged - before < _FEW_PAGES:
                         break
+                    before = moved
                 log = self.path.with_name(self.path.name + "-wal")
                 how = "TRUNCATE" if log.exists() and log.stat().st_size > _LARGE_WAL else "RESTART"
                 with self._lock_file():
