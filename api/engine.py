@@ -299,7 +299,6 @@ class Engine:
     def _score(self, step: "_Step", stored: dict[str, int]) -> None:
         now = time_ns() // 1000
         index, submissions = self.index, [pending.submission for pending in step.fresh]
-        self._count_unknown(submissions)
         seen = index.watermark.transaction
         questions = [
             s.question(indexed=index.owns(s.transaction_id) or 0 < stored.get(s.transaction_id, 0) <= seen)
@@ -308,12 +307,19 @@ class Engine:
         graph_as_of = self._newest_at
         self._not_durable.update(s.transaction_id for s in submissions)
         step.answers = self.scorer.score(questions)
+        for name, number in self.scorer.new.items():
+            self._meters.unknown.labels(name).inc(number)
         if self._watcher is not None:
             names = [s.transaction_id for s in submissions]
             self._watcher(names, self.scorer.model_version, step.answers, self.scorer.seen)
         self._newest_at = max(graph_as_of, *(s.occurred_at for s in submissions))
+        common = {
+            "model_version": self.scorer.model_version,
+            "graph_as_of": EPOCH + timedelta(microseconds=graph_as_of) if graph_as_of else None,
+            "decided_at": EPOCH + timedelta(microseconds=now),
+        }
         step.records = [
-            self._record(pending, answer, now, graph_as_of, known=pending.submission.transaction_id in stored)
+            self._record(pending, answer, now, common, known=pending.submission.transaction_id in stored)
             for pending, answer in zip(step.fresh, step.answers, strict=True)
         ]
 
@@ -356,7 +362,7 @@ class Engine:
                 self._replay(pending, step.standing.get(pending.submission.transaction_id), step.first)
         self._deliver(step.batch)
 
-    def _record(self, pending: Pending, answer: Answer, now: int, graph_as_of: int, *, known: bool) -> Record:
+    def _record(self, pending: Pending, answer: Answer, now: int, common: dict[str, Any], *, known: bool) -> Record:
         transaction_id = pending.submission.transaction_id
         response = {
             "transaction_id": transaction_id,
@@ -366,9 +372,7 @@ class Engine:
             "neighbourhood": answer.neighbourhood,
             "ring": self.rings.of(pending.submission.entities),
             "links": self._links(transaction_id),
-            "model_version": self.scorer.model_version,
-            "graph_as_of": EPOCH + timedelta(microseconds=graph_as_of) if graph_as_of else None,
-            "decided_at": EPOCH + timedelta(microseconds=now),
+            **common,
         }
         decision = Decision(
             transaction_id,
@@ -429,13 +433,6 @@ class Engine:
             f"transaction {pending.submission.transaction_id!r} is known with other content",
             hint="a retry must send the same body; a new transaction needs an id of its own",
         )
-
-    def _count_unknown(self, submissions: Sequence[Submission]) -> None:
-        id_of = self.index.id_of
-        for kind, name in enumerate(self.index.schema.entities):
-            unknown = sum(name in s.entities and id_of(kind, s.entities[name]) < 0 for s in submissions)
-            if unknown:
-                self._meters.unknown.labels(name).inc(unknown)
 
 
 def _plain(value: Any) -> Any:

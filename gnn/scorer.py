@@ -39,6 +39,7 @@ class Scorer:
         model_version: the bundle's name.
         schema: which entities, categories and numbers the model knows.
         feature_names: the catalogue's names, in order.
+        new: by entity type, how many transactions of the latest batch named an entity never seen before.
 
     Raises:
         BundleError: the bundle cannot be served (see `gnn.servable`), or was trained on other columns than the
@@ -49,6 +50,7 @@ class Scorer:
         servable = bundle if isinstance(bundle, Servable) else load_servable(bundle)
         self.predictor: Predictor = servable.predictor
         serving = servable.serving
+        self.new: dict[str, int] = {}
         self._seen: tuple[NDArray[np.float32], list[EgoStore]] | None = None
         self.model_version = servable.name
         self.schema = serving.schema
@@ -114,6 +116,7 @@ class Scorer:
     def _asked(self, questions: Sequence[Question]) -> Batch:
         """The questions as arrays. New keys get ids in the index."""
         index = self._index
+        first_new = len(index.names)
         batch = Batch.empty(
             len(questions),
             keyed=len(self._kinds),
@@ -131,6 +134,8 @@ class Scorer:
                 batch.ids[i, self._kinds[name]] = index.id_for(self._kinds[name], value)
             for name, number in question.numeric.items():
                 batch.numeric[i, self._numeric[name]] = number
+        new = np.count_nonzero(batch.ids >= first_new, axis=0).tolist()
+        self.new = {name: number for name, number in zip(self.schema.entities, new, strict=False) if number}
         return batch
 
     def _append(self, questions: Sequence[Question], batch: Batch) -> None:
