@@ -40,11 +40,19 @@ class Turns:
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    def begin(self) -> None:
+        """Gives turns on the loop that this runs on."""
+        self.loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def soon(self, turn: Callable[[], None]) -> None:
         """Runs a turn of the engine after what the loop has read already, so that all of it is scored together."""
         assert self.loop is not None
-        self.loop.call_soon_threadsafe(turn)
+        if threading.get_ident() == self._thread:
+            self.loop.call_soon(turn)  # which has nobody to wake
+        else:
+            self.loop.call_soon_threadsafe(turn)
 
     @staticmethod
     def deliver(pendings: list[Pending]) -> None:
@@ -88,7 +96,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        turns.loop = asyncio.get_running_loop()
+        turns.begin()
         loader = threading.Thread(target=load, name="quipu-load", daemon=True)
         loader.start()
         if not at_once:

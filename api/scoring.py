@@ -59,7 +59,7 @@ async def score(request: Request) -> Response:
     openapi_extra=body_of({"type": "array", "items": ref(Transaction), "maxItems": MAX_BATCH}, [EXAMPLE]),
 )
 async def score_batch(request: Request) -> Response:
-    """Decides on transactions in the order given. Scope: `score`.
+    """Decides on transactions, best given in order of time, so that each sees those before it. Scope: `score`.
 
     Each has an outcome of its own: status 200 with a decision, or another (409, 422, 503) with a problem, which
     does not stop the others.
