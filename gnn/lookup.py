@@ -9,6 +9,7 @@ for Credit Card Fraud Detection (2022), chapter 3, extended to every linked enti
 
 import numpy as np
 
+from gnn.attribution import usual_frauds
 from gnn.habits import DAY, HOUR, WALK, amount_habit, amounts, bursts, hour_habit, usual_amount
 from gnn.values import CATEGORY, PRIOR, category, usual_values
 from graph.compiled import kernel
@@ -24,7 +25,7 @@ LABELS = 4
 """How many of an entity's latest labels count as the latest few."""
 
 TRANSACTION = 7
-ENTITY = 34
+ENTITY = 37
 RING = 3
 """How many of an entity's features, the last ones, tell of its ring."""
 USER_ONLY = 3
@@ -124,6 +125,7 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
     if entity < 0:
         out[at : at + 5] = 0.0
         out[at + 13 : at + 21] = 0.0
+        out[at + 31] = 0.0
         return
     h = s.history
     start = h.start[entity]
@@ -149,6 +151,7 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
         out[at + 12] = (t - s.occurred_at[h.rows[start]]) / 1e6
         bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 25)
     _risk(s, entity, t, out, at + 13)
+    usual_frauds(s, entity, t, out, at + 31)
 
 
 @kernel

@@ -194,6 +194,7 @@ def test_features_are_those_of_a_recount(rows: list[tuple[int, ...]], known: lis
                 ("fraud_age", max(ages, default=np.nan)),
                 ("fraud_age_30d", max(lately, default=np.nan)),
                 ("fraud_latest", share),
+                *_usual_frauds(h, arrived, final, int(t), i).items(),
             ):
                 np.testing.assert_allclose(features[i, at[f"{name}_{measure}"]], wanted, rtol=1e-6)
 
@@ -215,6 +216,29 @@ def _usual_values(h: History, i: int, final: dict[int, list[tuple[int, bool]]]) 
         risk[city] = sum(labels[-1] for labels in told) / (len(told) + 5.0)
     rarity = [np.log(max(common.values()) / common[city]) for city in cities]
     return {"user_rarity": float(np.mean(rarity)), "user_risk": float(np.mean([risk[city] for city in cities]))}
+
+
+def _usual_frauds(
+    h: History, arrived: list[int], final: dict[int, list[tuple[int, bool]]], t: int, i: int
+) -> dict[str, float]:
+    """How usual, for their users, the amounts of an entity's known frauds were: of the latest 16, ties left out."""
+    told = {j: [change for change in _changes(final.get(j, [])) if change[0] < t] for j in arrived}
+    times = sorted((k for changes in told.values() for k, _ in changes if k >= t - 30 * DAY), reverse=True)
+    since = times[16] + 1 if len(times) > 16 else t - 30 * DAY
+    ratios = []
+    for j, changes in told.items():
+        past = sorted(
+            (k for k in range(i) if h.ids[k, 0] == h.ids[j, 0] and h.occurred_at[k] < h.occurred_at[j]),
+            key=lambda k: h.occurred_at[k],
+        )[-64:]
+        if changes and changes[-1][1] > 0 and changes[-1][0] >= since and past:
+            ratios.append((h.amount[j] * len(past) / (h.amount[past].sum() + 1.0), (t - changes[-1][0]) / 1e6))
+    usual = [seconds for ratio, seconds in ratios if ratio <= 2.5]
+    return {
+        "fraud_usual": float(len(usual)),
+        "since_fraud_usual": min(usual, default=np.nan),
+        "fraud_ratio": min((ratio for ratio, _ in ratios), default=np.nan),
+    }
 
 
 def _changes(told: list[tuple[int, bool]]) -> list[tuple[int, int]]:

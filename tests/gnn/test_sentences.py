@@ -26,3 +26,19 @@ def test_a_number_of_a_column_of_ones_own(column: str, value: float, said: str) 
 )
 def test_durations_are_told_in_the_largest_unit_of_which_there_are_two(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("usual", "told"),
+    [
+        (0.0, "3 frauds known of restaurant r1, 2 of them became known in the last 30 days; the latest 2 hours ago"),
+        (
+            1.0,
+            "3 frauds known of restaurant r1, 2 of them became known in the last 30 days "
+            "(1 with an amount usual for its user); the latest 2 hours ago",
+        ),
+    ],
+)
+def test_known_frauds_say_whether_their_amounts_were_usual(usual: float, told: str) -> None:
+    about = Subject("restaurant", {"fraud_all": 0, "fraud_30d": 1, "fraud_usual": 2, "since_fraud": 3})
+    assert TEXTS["KNOWN_FRAUD"](Facts(about, "r1", [3.0, 2.0, usual, 7_200.0])) == told
