@@ -43,7 +43,7 @@ _ENTITY = (
     ("amount_recent_ratio", "mean amount of the latest few relative to that of the latest ones"),
     ("fraud_usual", "frauds that became known in the last 30 days with an amount usual for their user"),
     ("since_fraud_usual", "seconds since such a fraud became known"),
-    ("fraud_ratio", "least amount of those frauds relative to its user's mean before"),
+    ("fraud_ratio", "least amount of the frauds of the last 30 days, relative to its user's mean before"),
     ("ring_score", "score of the fraud ring it is in, 0 for none"),
     ("ring_confirmed", "whether an investigator had confirmed that ring"),
     ("ring_since", "seconds since it was first seen in that ring"),
