@@ -128,8 +128,9 @@ def _known_fraud(f: Facts) -> str:
         return f"No fraud is known of {f.middle} ({_plural(f.count('known_30d'), 'label')} in the last 30 days)"
     month = f.count("fraud_30d")
     recent = f", {month:,} of them became known in the last 30 days" if month else ""
-    if month and (usual := f.count("fraud_usual")):
-        recent += f" ({usual:,} with an amount usual for its user)"
+    if month and not isnan(f.get("fraud_ratio")):
+        usual = "amounts usual for their users among them" if f.count("fraud_usual") else "all of unusual amounts"
+        recent += f" ({usual})"
     return f"{_plural(frauds, 'fraud')} known of {f.middle}{recent}; the latest {span(f.get('since_fraud'))} ago"
 
 

@@ -29,16 +29,18 @@ def test_durations_are_told_in_the_largest_unit_of_which_there_are_two(seconds: 
 
 
 @pytest.mark.parametrize(
-    ("usual", "told"),
+    ("usual", "ratio", "told"),
     [
-        (0.0, "3 frauds known of restaurant r1, 2 of them became known in the last 30 days; the latest 2 hours ago"),
-        (
-            1.0,
-            "3 frauds known of restaurant r1, 2 of them became known in the last 30 days "
-            "(1 with an amount usual for its user); the latest 2 hours ago",
-        ),
+        (0.0, math.nan, ""),
+        (0.0, 4.5, " (all of unusual amounts)"),
+        (1.0, 0.8, " (amounts usual for their users among them)"),
     ],
 )
-def test_known_frauds_say_whether_their_amounts_were_usual(usual: float, told: str) -> None:
-    about = Subject("restaurant", {"fraud_all": 0, "fraud_30d": 1, "fraud_usual": 2, "since_fraud": 3})
-    assert TEXTS["KNOWN_FRAUD"](Facts(about, "r1", [3.0, 2.0, usual, 7_200.0])) == told
+def test_known_frauds_say_whether_their_amounts_were_usual(usual: float, ratio: float, told: str) -> None:
+    about = Subject(
+        "restaurant", {"fraud_all": 0, "fraud_30d": 1, "fraud_usual": 2, "fraud_ratio": 3, "since_fraud": 4}
+    )
+    text = TEXTS["KNOWN_FRAUD"](Facts(about, "r1", [3.0, 2.0, usual, ratio, 7_200.0]))
+    assert text == (
+        f"3 frauds known of restaurant r1, 2 of them became known in the last 30 days{told}; the latest 2 hours ago"
+    )
