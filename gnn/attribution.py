@@ -6,7 +6,7 @@ a usual amount speaks of the place. Part of the look-up (`gnn.lookup`).
 
 import numpy as np
 
-from gnn.habits import DAY, UNUSUAL, WALK
+from gnn.habits import UNUSUAL, WALK
 from graph.compiled import kernel
 from graph.postings import before, before_within, total
 
@@ -15,16 +15,17 @@ FRAUDS = 16
 
 
 @kernel
-def usual_frauds(s, entity, t, out, at):  # type: ignore[no-untyped-def]
-    """Of the entity's frauds that became known in the last 30 days: how many had a usual amount, how long the latest of
+def usual_frauds(s, t, start, low, now, out, at):  # type: ignore[no-untyped-def]
+    """Of an entity's frauds that became known in the last 30 days: how many had a usual amount, how long the latest of
     these has been known, and the least amount relative to the mean of its user's latest ones before it.
 
-    Frauds that became known at one moment are looked at together or not at all, as their order means nothing.
+    Those of a user's first transaction say nothing. Of many only the latest are looked at; those that became known at
+    one moment together or not at all, as their order means nothing.
+
+    Args:
+        start, low, now: where the entity's known frauds stand, and which of them are of the last 30 days.
     """
     f = s.fraud
-    start = f.start[entity]
-    now = before(f, s.label_known_at, entity, t)
-    low = before_within(f, s.label_known_at, start, now, t - 30 * DAY)
     if now - low > FRAUDS:
         left_out = s.label_known_at[f.rows[start + now - FRAUDS - 1]]
         low = before_within(f, s.label_known_at, start, now, left_out + 1)

@@ -151,7 +151,6 @@ def _entity(s, entity, t, amount, out, at):  # type: ignore[no-untyped-def]
         out[at + 12] = (t - s.occurred_at[h.rows[start]]) / 1e6
         bursts(s, h, start, now, in_day, in_month, t, amount, out, at + 25)
     _risk(s, entity, t, out, at + 13)
-    usual_frauds(s, entity, t, out, at + 31)
 
 
 @kernel
@@ -188,6 +187,7 @@ def _risk(s, entity, t, out, at):  # type: ignore[no-untyped-def]
         since = s.label_known_at[k.rows[k.start[entity] + max(known - LABELS, 0)]]
         labels = known - before_within(k, s.label_known_at, k.start[entity], known, since)
         out[at + 11] = total(f, start, before_within(f, s.label_known_at, start, now, since), now) / labels
+    usual_frauds(s, t, start, in_month, now, out, at + 18)
 
 
 @kernel
