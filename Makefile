@@ -12,6 +12,7 @@ SYNC_STAMP := .venv/.synced
 AIRFLOW_STAMP := .venv/.synced-airflow
 BIN := .venv/bin
 ARGS ?=
+PROCESSES ?= 2
 
 # No Python but the machine's own: what the lock file was made for is what runs.
 export UV_PYTHON_DOWNLOADS := never
@@ -65,9 +66,9 @@ $(AIRFLOW_STAMP): $(SYNC_STAMP)
 	@$(UV) sync --frozen --inexact --group airflow
 	@touch $@
 
-test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's)
+test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's; PROCESSES run them, 0: just one)
 	@MYPYPATH=dags $(BIN)/mypy dags/*.py
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check: setup  ## lint, format and types
 	@$(BIN)/ruff check

@@ -39,7 +39,8 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
 _MEASURE_SECONDS = 1.0
-_LATE_SECONDS = 5.0
+_LATE_SECONDS = 10.0
+"""Under load the drainer pauses for three seconds, and moves for a few more what came meanwhile."""
 _CATCH_UP_SECONDS = 3.0
 _REQUEST_SECONDS = 10.0
 """How long a request waits for the store."""

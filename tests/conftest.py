@@ -1,5 +1,6 @@
 """What tests share: real data that may be absent, and one small world that is simulated, loaded and learnt once."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from gnn.champion import CURRENT
 from graph.progress import Silent
 from tests.browser import browser  # noqa: F401 (fixture)
 from tests.neo4j import neo4j_database, neo4j_server_url  # noqa: F401 (fixtures)
@@ -30,7 +32,20 @@ def handbook() -> Path:
 
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `world/` (simulated), `store.db` (loaded) and `models/` (a trained bundle, in use)."""
+    """A folder with `world/` (simulated), `store.db` (loaded) and `models/` (a trained bundle, in use).
+
+    Only to be read: processes of a parallel run share it, and the first that needs it makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "models" / CURRENT).exists():
+            _make_small_world(folder)
+    return folder
+
+
+def _make_small_world(folder: Path) -> None:
     from etl.loading import load
     from etl.mapping import read_mapping
     from etl.simulator import WorldSettings, simulate, write
@@ -39,14 +54,13 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gnn.training import TrainingSettings
     from graph.store import open_store
 
-    folder = tmp_path_factory.mktemp("small")
+    folder.mkdir()
     write(simulate(WorldSettings(users=1500, days=75, seed=11)), folder / "world")
     store = open_store(f"sqlite:///{folder}/store.db")
     load(read_mapping(folder / "world" / "mapping.yaml"), store)
     result = train_bundle(store, folder / "models", until=None, settings=TrainingSettings(), progress=Silent())
     promote(folder / "models", Path(result["bundle"]).name)
     store.close()
-    return folder
 
 
 @pytest.fixture

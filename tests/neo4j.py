@@ -72,7 +72,10 @@ def neo4j_server_url() -> Iterator[str]:
     given = os.environ.get("QUIPU_TEST_NEO4J")
     if given:
         if os.environ.get("PYTEST_XDIST_WORKER"):
-            pytest.fail("parallel tests cannot share the one database of QUIPU_TEST_NEO4J: leave it out")
+            pytest.fail(
+                "processes cannot share the one database of QUIPU_TEST_NEO4J: leave it out, or use one process "
+                "(make test PROCESSES=0)"
+            )
         yield given
         return
     if lacking := neo4j_server.missing():
