@@ -11,7 +11,7 @@ from etl.cleaning.keys import address_ranges, categories, composite, identifiers
 from etl.cleaning.labels import FRAUD, GENUINE, UNLABELLED, UNREADABLE, label_values
 from etl.cleaning.moments import EARLIEST, parse_time, seconds_since, times
 from etl.cleaning.money import Amounts, amounts
-from etl.cleaning.numeric import MAX_AMOUNT, Parsed, hundredths, numbers
+from etl.cleaning.numeric import MAX_AMOUNT, Parsed, hundredths, numbers, optional_numbers
 
 __all__ = [
     "EARLIEST",
@@ -39,6 +39,7 @@ __all__ = [
     "label_values",
     "nulls",
     "numbers",
+    "optional_numbers",
     "parse_time",
     "seconds_since",
     "texts",

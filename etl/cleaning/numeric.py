@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from etl.cleaning.columns import as_text, nulls
+from etl.cleaning.columns import as_text, is_text, mask, noted, nulls
 from etl.cleaning.steps import Step
+from graph.ids import NULL_WORDS
 
 MAX_AMOUNT = 1e15
 """Largest amount, in hundredths: integers of this size are exact as float64, and their sums as int64."""
 
+_NULL_WORDS = pa.array(sorted(NULL_WORDS))
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
@@ -61,6 +63,17 @@ def numbers(array: pa.Array) -> Parsed:
         readable = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, pa.scalar(None, pa.string()))
         values = pc.cast(readable, pa.float64()).to_numpy(zero_copy_only=False)
     return Parsed(values, np.isfinite(values) & ~missing, missing)
+
+
+def optional_numbers(array: pa.Array) -> Parsed:
+    """As `numbers`, of a column that need not have a value: NaN and words for nothing (`NA`, `null`) are missing."""
+    parsed = numbers(array)
+    if not parsed.bad.any():
+        return parsed
+    if is_text(array):
+        spelled = parsed.bad & mask(pc.is_in(pc.utf8_lower(as_text(array)), value_set=_NULL_WORDS))
+        return Parsed(parsed.values, parsed.ok, parsed.missing | spelled, noted({Step.NULL_LIKE: spelled}))
+    return Parsed(parsed.values, parsed.ok, parsed.missing | (is_number(array) & np.isnan(parsed.values)))
 
 
 def no_text(text: pa.Array) -> NDArray[np.bool_]:

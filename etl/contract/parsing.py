@@ -100,7 +100,7 @@ class Values:
 
     def number(self, name: str, column: str) -> pa.Array:
         """Optional numbers; null where missing or unreadable."""
-        parsed = cleaning.numbers(column_of(self.table, column))
+        parsed = cleaning.optional_numbers(column_of(self.table, column))
         self._optional(column, parsed)
         values = pa.array(parsed.values, mask=~parsed.ok)
         self.checked[name] = arrow(values)

@@ -212,10 +212,9 @@ def profile_column(text: str, array: pa.Array, now: int) -> Column:
     name = column_name(text)
     values = cleaning.categories(array)
     uniques = values.drop_null().unique()
-    parsed = cleaning.numbers(array)
+    parsed = cleaning.optional_numbers(array)
     numbers = np.where(parsed.ok, parsed.values, np.nan)
-    there = ~cleaning.nulls(values)
-    share = float(parsed.ok[there].mean()) if there.any() else 0.0
+    share = float(parsed.ok[~parsed.missing].mean()) if not parsed.missing.all() else 0.0
     time = None if pa.types.is_nested(array.type) else read_times(name, array, uniques, numbers, share, now)
     return Column(name, array, values, numbers, share, time, uniques)
 

@@ -181,7 +181,7 @@ def _columns(report: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 CHECK,
                 f"{steps['null_like']:,} values of {column} ({percent(share)}) only say that there is none.",
-                "Such as null, unknown or 00000000: they count as missing, so that they link nobody.",
+                "Such as null, unknown or 00000000: they count as missing, and link nobody.",
                 "Ask the source why it does not know them.", share,
             )  # fmt: skip
         if steps.get("bad_address"):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import cleaning
+from etl.cleaning.steps import Step
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,20 @@ def test_different_parts_give_different_composite_ids(rows: list[list[str | None
 @pytest.mark.parametrize("text", ["abc", "1,5", "nan", "inf", "-inf", "0x10", "1_000", "1e400", "--1", "."])
 def test_numbers_that_cannot_be_read(text: str) -> None:
     assert cleaning.numbers(pa.array([text])).bad[0]
+
+
+def test_an_optional_number_that_says_there_is_none_is_missing_not_unreadable() -> None:
+    text = cleaning.optional_numbers(pa.array(["1.5", "NA", " null ", "NaN", "-", "", None, "x", "inf"]))
+    assert text.ok.tolist() == [True, *[False] * 8]
+    assert text.missing.tolist() == [False, *[True] * 6, False, False]
+    assert text.bad.tolist() == [*[False] * 7, True, True]
+    assert {step: rows.tolist() for step, rows in text.steps.items()} == {
+        Step.NULL_LIKE: [False, True, True, True, True, *[False] * 4]
+    }
+    typed = cleaning.optional_numbers(pa.array([1.5, float("nan"), float("inf"), None]))
+    assert typed.missing.tolist() == [False, True, False, True]
+    assert typed.bad.tolist() == [False, False, True, False]
+    assert not typed.steps
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -127,6 +129,17 @@ def test_what_is_unsure_is_marked_and_what_is_sure_is_not() -> None:
     sure = guess(table(abbreviated(Maker())), NOW, "45d")
     assert [finding.taken_as for finding in sure.findings if not finding.sure] == []
     assert sure.label is not None and sure.label["known_at"] == {"delay": "45d"}
+
+
+def test_numbers_of_which_some_are_not_available_are_numbers() -> None:
+    sample = table(credit_card(Maker()))
+    words = pa.array(["NA", "nan", "NULL"]).take(pa.array([row % 3 for row in range(sample.num_rows)]))
+    some = pa.array([row % 7 < 3 for row in range(sample.num_rows)])
+    place = sample.column_names.index("V2")
+    sample = sample.set_column(place, "V2", pc.if_else(some, words, sample["V2"]))
+    found = guess(sample, NOW)
+    assert "V2" not in {name for f in found.findings if f.taken_as != "numeric" for name in f.columns}
+    assert loaded(found, sample).accepted == sample.num_rows
 
 
 def test_a_table_without_times_says_what_is_lacking() -> None:
