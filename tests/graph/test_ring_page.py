@@ -135,7 +135,7 @@ def open_page(browser: Any, page: Path) -> Iterator[Any]:
 
 def wait_until(tab: Any, condition: str) -> None:
     """Waits for a condition; the page's policy forbids the browser driver's own way, which evaluates text."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not tab.evaluate(condition):
         assert time.monotonic() < deadline, condition
         tab.wait_for_timeout(20)
