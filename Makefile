@@ -12,7 +12,7 @@ SYNC_STAMP := .venv/.synced
 AIRFLOW_STAMP := .venv/.synced-airflow
 BIN := .venv/bin
 ARGS ?=
-PROCESSES ?= 2
+PROCESSES ?= 0
 
 # No Python but the machine's own: what the lock file was made for is what runs.
 export UV_PYTHON_DOWNLOADS := never
@@ -66,7 +66,7 @@ $(AIRFLOW_STAMP): $(SYNC_STAMP)
 	@$(UV) sync --frozen --inexact --group airflow
 	@touch $@
 
-test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's; PROCESSES run them, 0: just one)
+test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's; PROCESSES=2: in two at once)
 	@MYPYPATH=dags $(BIN)/mypy dags/*.py
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 

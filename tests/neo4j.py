@@ -72,10 +72,7 @@ def neo4j_server_url() -> Iterator[str]:
     given = os.environ.get("QUIPU_TEST_NEO4J")
     if given:
         if os.environ.get("PYTEST_XDIST_WORKER"):
-            pytest.fail(
-                "processes cannot share the one database of QUIPU_TEST_NEO4J: leave it out, or use one process "
-                "(make test PROCESSES=0)"
-            )
+            pytest.fail("processes cannot share the one database of QUIPU_TEST_NEO4J: leave it out, or use one process")
         yield given
         return
     if lacking := neo4j_server.missing():
