@@ -2,32 +2,24 @@
 
 It is the mean of a few boosted ensembles, which look at more or fewer columns at a time: where signal is spread over
 many columns, few at a time err least; where it is in two or three, all at once do; and their mean errs less than any.
-LightGBM grows them; `gnn.trees.Forest` is what comes out and what is served.
+`gnn.growing` grows them with LightGBM; `gnn.trees.Forest` is what comes out and what is served.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnn.growing import Grower
 from gnn.trees import Forest
 from graph.errors import NotEnoughData
 from graph.progress import Progress, Silent
 
-# Read by OpenMP when LightGBM loads it. Threads that spin while they wait take the cores from each other: where
-# anything else runs, growing trees took ten times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 _BACKGROUND_ROWS: Final = 20_000
 _FEWEST_VALIDATION_FRAUDS: Final = 10
 """With fewer, average precision jumps about so much that a default number of trees is the better choice."""
-
-_SMOOTHING_ROUNDS: Final = 15
-_SMALL_TABLE: Final = 1_000_000
-"""Cells; below, threads wait for each other longer than they work. The trees are the same either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +144,7 @@ def train_head(
         rounds: the number of trees of each ensemble, where known already (as in training again on all rows).
         seed: of sampling and of LightGBM.
         settings: how to grow.
-        progress: watcher; a stage of one unit a tree for each ensemble.
+        progress: watcher; a stage of one unit a tree.
 
     Raises:
         NotEnoughData: there is no fraud, or nothing but fraud.
@@ -175,8 +167,8 @@ def train_head(
     members = len(chosen.column_shares)
     most = chosen.rounds if judged else max(1, chosen.rounds // 4)
     factor = _fraud_factor(sample)
-    grower = _Grower(sample, judged, factor, seed, chosen, progress or Silent())
-    boosters = [grower.grow(member, limit) for member, limit in enumerate(rounds or [most] * members)]
+    grower = Grower(sample, judged, factor, seed, chosen, progress or Silent())
+    boosters = grower.grow(rounds or [most] * members)
     forest = Forest.combined([Forest.from_lightgbm(booster) for booster in boosters], [1 / members] * members)
     forest = forest.shifted(-float(np.log(factor)))
     part = rng.choice(len(sample.y), min(len(sample.y), _BACKGROUND_ROWS), replace=False)
@@ -212,93 +204,3 @@ def _fraud_factor(rows: Rows) -> float:
     frauds = float(rows.weight[rows.y].sum())
     genuine = float(rows.weight[~rows.y].sum())
     return max(1.0, _SHARE_IN_TRAINING / (1 - _SHARE_IN_TRAINING) * genuine / frauds)
-
-
-class _Judge:
-    """Stops growing once validation gets no better, by a running mean of its average precision.
-
-    The first trees each see few columns and are judged by luck: alone, one may well look better than the next
-    fifty together. So early rounds cannot win, and single peaks do not count.
-    """
-
-    order = 30
-    before_iteration = False
-
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.mean = 0.0
-        self.best: tuple[int, float, Any] = (0, -np.inf, None)
-        """Round from 0, its running mean, its own results."""
-
-    def __call__(self, env: Any) -> None:
-        import lightgbm
-
-        results = env.evaluation_result_list
-        score = results[0][2]
-        share = max(1 / _SMOOTHING_ROUNDS, 1 / (env.iteration - env.begin_iteration + 1))
-        self.mean += share * (score - self.mean)
-        last = env.iteration == env.end_iteration - 1
-        if self.mean > self.best[1] and (env.iteration >= 2 * _SMOOTHING_ROUNDS or last):
-            self.best = (env.iteration, self.mean, results)
-        waited = env.iteration - self.best[0]
-        if last or (waited >= self.patience and np.isfinite(self.best[1])):
-            raise lightgbm.callback.EarlyStopException(self.best[0], self.best[2])
-
-
-class _Grower:
-    """Grows the ensembles, all from the same rows."""
-
-    def __init__(
-        self,
-        rows: Rows,
-        judged: Rows | None,
-        fraud_factor: float,
-        seed: int,
-        settings: HeadSettings,
-        progress: Progress,
-    ) -> None:
-        import lightgbm
-
-        weight = np.where(rows.y, rows.weight * fraud_factor, rows.weight)
-        self._params = {
-            "objective": "binary",
-            "metric": "average_precision",
-            "learning_rate": settings.learning_rate,
-            "num_leaves": settings.leaves,
-            "min_data_in_leaf": max(2, min(settings.leaf_rows, len(rows.y) // 100)),
-            "min_sum_hessian_in_leaf": 1e-3,
-            "lambda_l2": settings.l2,
-            "bagging_fraction": 0.7,
-            "bagging_freq": 1,
-            "max_bin": 127,
-            "zero_as_missing": False,
-            "use_missing": True,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1 if rows.X.size < _SMALL_TABLE else 0,
-            "seed": seed,
-            "verbosity": -1,
-        }
-        self._settings, self._seed, self._progress = settings, seed, progress
-        y = rows.y.astype(np.int32)
-        self._data = lightgbm.Dataset(rows.X, y, weight=weight / weight.mean(), params=self._params)
-        self._valid = []
-        if judged is not None:
-            frauds = judged.y.astype(np.int32)
-            self._valid = [lightgbm.Dataset(judged.X, frauds, weight=judged.weight, reference=self._data)]
-
-    def grow(self, member: int, rounds: int) -> Any:
-        """One ensemble, of at most so many trees; a booster of LightGBM."""
-        import lightgbm
-
-        own = {
-            "feature_fraction": self._settings.column_shares[member],
-            "feature_fraction_seed": self._seed * 1_009 + 2 * member + 1,
-            "bagging_seed": self._seed * 1_009 + 2 * member + 2,
-        }
-        callbacks: list[Any] = [_Judge(self._settings.patience)] if self._valid else []
-        with self._progress.stage("growing trees", total=rounds) as advance:
-            callbacks.append(lambda _env: advance(1))
-            return lightgbm.train(
-                {**self._params, **own}, self._data, rounds, valid_sets=self._valid, callbacks=callbacks
-            )

@@ -12,6 +12,8 @@ from numba import types
 from numpy.typing import NDArray
 
 _SIDE_BY_SIDE: Final = 8
+_ROWS_AT_A_TIME: Final = 128
+"""So many rows stay in the cache while all trees look at them."""
 
 NODE: Final = np.dtype(
     [
@@ -102,22 +104,23 @@ def _below(nodes: Any, node: Any, x: Any) -> Any:
 def sum_leaves(X: Any, starts: Any, nodes: Any, out: Any) -> None:
     """Adds the leaves that each row falls into to `out`, in the order of the trees."""
     at = np.empty(_SIDE_BY_SIDE, np.int32)
-    for first in range(0, starts.shape[0], _SIDE_BY_SIDE):
-        trees = min(_SIDE_BY_SIDE, starts.shape[0] - first)
-        for row in range(X.shape[0]):
-            for j in range(trees):
-                at[j] = starts[first + j]
-            moving = True
-            while moving:
-                moving = False
+    for top in range(0, X.shape[0], _ROWS_AT_A_TIME):
+        for first in range(0, starts.shape[0], _SIDE_BY_SIDE):
+            trees = min(_SIDE_BY_SIDE, starts.shape[0] - first)
+            for row in range(top, min(top + _ROWS_AT_A_TIME, X.shape[0])):
                 for j in range(trees):
-                    node = at[j]
-                    column = nodes[node].feature
-                    if column >= 0:
-                        at[j] = _below(nodes, node, X[row, np.uint32(column)])
-                        moving = True
-            for j in range(trees):
-                out[row] += nodes[at[j]].value
+                    at[j] = starts[first + j]
+                moving = True
+                while moving:
+                    moving = False
+                    for j in range(trees):
+                        node = at[j]
+                        column = nodes[node].feature
+                        if column >= 0:
+                            at[j] = _below(nodes, node, X[row, np.uint32(column)])
+                            moving = True
+                for j in range(trees):
+                    out[row] += nodes[at[j]].value
 
 
 @numba.njit(types.void(_ROWS, _NUMBERS, _NODES, types.float64[::1], types.float64[:, ::1]), nogil=True, cache=True)
@@ -128,36 +131,38 @@ def walk_paths(X: Any, starts: Any, nodes: Any, out: Any, parts: Any) -> None:
     """
     at = np.empty(_SIDE_BY_SIDE, np.int32)
     bias = parts.shape[1] - 1
-    for first in range(0, starts.shape[0], _SIDE_BY_SIDE):
-        trees = min(_SIDE_BY_SIDE, starts.shape[0] - first)
-        for row in range(X.shape[0]):
-            for j in range(trees):
-                at[j] = starts[first + j]
-                parts[row, bias] += nodes[at[j]].value
-            moving = True
-            while moving:
-                moving = False
+    for top in range(0, X.shape[0], _ROWS_AT_A_TIME):
+        for first in range(0, starts.shape[0], _SIDE_BY_SIDE):
+            trees = min(_SIDE_BY_SIDE, starts.shape[0] - first)
+            for row in range(top, min(top + _ROWS_AT_A_TIME, X.shape[0])):
                 for j in range(trees):
-                    node = at[j]
-                    column = nodes[node].feature
-                    if column >= 0:
-                        below = _below(nodes, node, X[row, np.uint32(column)])
-                        parts[row, np.uint32(column)] += nodes[below].value - nodes[node].value
-                        at[j] = below
-                        moving = True
-            for j in range(trees):
-                out[row] += nodes[at[j]].value
+                    at[j] = starts[first + j]
+                    parts[row, bias] += nodes[at[j]].value
+                moving = True
+                while moving:
+                    moving = False
+                    for j in range(trees):
+                        node = at[j]
+                        column = nodes[node].feature
+                        if column >= 0:
+                            below = _below(nodes, node, X[row, np.uint32(column)])
+                            parts[row, np.uint32(column)] += nodes[below].value - nodes[node].value
+                            at[j] = below
+                            moving = True
+                for j in range(trees):
+                    out[row] += nodes[at[j]].value
 
 
 @numba.njit(types.void(_ROWS, _NUMBERS, _NODES, _readonly(types.float64), types.float64[::1]), nogil=True, cache=True)
 def add_cover(X: Any, starts: Any, nodes: Any, weight: Any, cover: Any) -> None:
     """Adds each row's weight to `cover` (float64[nodes]) at all nodes on its paths."""
-    for tree in range(starts.shape[0]):
-        for row in range(X.shape[0]):
-            node = starts[tree]
-            cover[node] += weight[row]
-            column = nodes[node].feature
-            while column >= 0:
-                node = _below(nodes, node, X[row, np.uint32(column)])
+    for top in range(0, X.shape[0], _ROWS_AT_A_TIME):
+        for tree in range(starts.shape[0]):
+            for row in range(top, min(top + _ROWS_AT_A_TIME, X.shape[0])):
+                node = starts[tree]
                 cover[node] += weight[row]
                 column = nodes[node].feature
+                while column >= 0:
+                    node = _below(nodes, node, X[row, np.uint32(column)])
+                    cover[node] += weight[row]
+                    column = nodes[node].feature

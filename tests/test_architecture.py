@@ -32,7 +32,7 @@ TRAINING_LIBRARIES = {
     "tf_keras": TF_FILES,
     "tf2onnx": TF_FILES,
     "onnx": TF_FILES,
-    "lightgbm": ("gnn/head.py", "gnn/standard_models.py"),
+    "lightgbm": ("gnn/growing.py", "gnn/standard_models.py"),
     "sklearn": (
         "gnn/anomaly.py",
         "gnn/calibration.py",

@@ -1,5 +1,8 @@
 """The head learns from any labelled table, tells when it can't, and gives the same answer twice."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from gnn.head import HeadSettings, Rows, train_head
 from graph.errors import NotEnoughData
+from graph.progress import Advance
 from tests.progress import Watcher
 
 QUICK = HeadSettings(rounds=150, learning_rate=0.1, patience=15)
@@ -133,4 +137,24 @@ def test_progress_is_told_tree_by_tree() -> None:
     X, y = world(2_000)
     watcher = Watcher()
     train_head(X, y, rounds=[25, 20, 5], settings=QUICK, progress=watcher)
-    assert (sum(stage.done for stage in watcher.stages), watcher.stages[-1].total) == (50, 5)
+    assert watcher.stages == [("growing trees", 50, 50)]
+
+
+def test_one_ensemble_that_fails_ends_the_others() -> None:
+    class Failing(Watcher):
+        trees = 0
+
+        @contextmanager
+        def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+            def advance(done: int) -> None:
+                self.trees += done
+                if self.trees == 10:
+                    raise OSError("the terminal is gone")
+
+            yield advance
+
+    X, y = world(2_000)
+    watcher = Failing()
+    with pytest.raises(OSError, match="the terminal is gone"):
+        train_head(X, y, rounds=[2_000, 2_000, 2_000], settings=QUICK, progress=watcher)
+    assert watcher.trees < 2_000
