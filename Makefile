@@ -12,7 +12,8 @@ SYNC_STAMP := .venv/.synced
 AIRFLOW_STAMP := .venv/.synced-airflow
 BIN := .venv/bin
 ARGS ?=
-PROCESSES ?= 0
+# Two processes of tests need two databases: one that is given is for one.
+PROCESSES ?= $(if $(QUIPU_TEST_NEO4J),0,2)
 
 # No Python but the machine's own: what the lock file was made for is what runs.
 export UV_PYTHON_DOWNLOADS := never
@@ -66,7 +67,7 @@ $(AIRFLOW_STAMP): $(SYNC_STAMP)
 	@$(UV) sync --frozen --inexact --group airflow
 	@touch $@
 
-test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's; PROCESSES=2: in two at once)
+test: check $(AIRFLOW_STAMP)  ## set up, check, and run the tests (ARGS are pytest's; PROCESSES=0: in one process, 2 by default)
 	@MYPYPATH=dags $(BIN)/mypy dags/*.py
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 

@@ -9,6 +9,8 @@ from cli.console import ConsoleProgress, err, out
 from cli.paths import folder_to_write
 
 if TYPE_CHECKING:
+    from etl.simulator import WorldSettings
+    from gnn.ahead import Ahead
     from graph.settings import Settings
 
 app = typer.Typer()
@@ -31,30 +33,43 @@ def demo(
     """
     import json
 
-    from etl.loading import load
-    from etl.mapping import read_mapping
-    from etl.simulator import WorldSettings, simulate, write
-    from gnn.champion import promote
-    from gnn.pipeline import train_bundle
-    from gnn.policy import Costs
-    from gnn.training import TrainingSettings
+    from etl.simulator import WorldSettings
+    from gnn.ahead import Ahead
     from graph.settings import settings
-    from graph.store import open_store
 
-    progress = ConsoleProgress()
     folder_to_write(folder, "--folder")
     configured = settings().model_copy(
         update={"store": f"sqlite:///{folder}/quipu.db", "var": folder, "port": port, "host": "127.0.0.1"}
     )
+    with Ahead() as ahead:
+        _train(configured, folder, WorldSettings(users=users, days=days, seed=seed), ahead)
+    err.rule("4 of 4: the scoring service")
+    told = json.loads((folder / "world" / "truth" / "demo.json").read_text(encoding="utf-8"))
+    _serve(configured, told, once=once)
+
+
+def _train(configured: "Settings", folder: Path, world: "WorldSettings", ahead: "Ahead") -> None:
+    from etl.loading import load
+    from etl.mapping import read_mapping
+    from etl.simulator import simulate, write
+    from gnn.champion import promote
+    from gnn.pipeline import train_bundle
+    from gnn.policy import Costs
+    from gnn.training import TrainingSettings
+    from graph.store import open_store
+
+    progress = ConsoleProgress()
     err.rule("1 of 4: a world of users, devices, addresses and restaurants, with fraud rings in it")
     with progress.stage("simulating"):
-        write(simulate(WorldSettings(users=users, days=days, seed=seed)), folder / "world")
+        write(simulate(world), folder / "world")
     err.rule("2 of 4: its transactions and labels into the graph store")
     store = open_store(configured.store)
     report = load(read_mapping(folder / "world" / "mapping.yaml"), store, progress=progress)
     err.print(f"{report.transactions.read:,} transactions read, {report.transactions.quarantined:,} quarantined")
     err.rule("3 of 4: a model of what is known")
     models = configured.var / "models"
+    with progress.stage("compiling, the first time"):
+        ahead.wait("replay")
     result = train_bundle(
         store,
         models,
@@ -63,12 +78,10 @@ def demo(
         progress=progress,
     )
     store.close()
+    ahead.wait("lookups")
     promote(models, Path(result["bundle"]).name)
     precision = result["figures"]["validation"]["average_precision"]["blend"]
     err.print(f"trained in {result['seconds']:.0f} s; average precision on the latest weeks {precision:.2f}")
-    err.rule("4 of 4: the scoring service")
-    told = json.loads((folder / "world" / "truth" / "demo.json").read_text(encoding="utf-8"))
-    _serve(configured, told, once=once)
 
 
 def _serve(configured: "Settings", told: dict[str, Any], *, once: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from gnn.ahead import Ahead
 from gnn.champion import CURRENT
 from graph.progress import Silent
 from tests.browser import browser  # noqa: F401 (fixture)
@@ -17,6 +18,15 @@ from tests.postgres import postgres, postgres_server, worker_name  # noqa: F401 
 # The first example compiles; a deadline would measure the compiler.
 hypothesis.settings.register_profile("quipu", deadline=None)
 hypothesis.settings.load_profile("quipu")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiles before there are processes that would each do so for themselves."""
+    if config.getoption("numprocesses", None) and not config.option.collectonly:
+        with Ahead() as ahead:
+            ahead.wait("replay")
+            ahead.wait("lookups")
+
 
 HANDBOOK = Path(__file__).parents[2] / "shared" / "data" / "handbook"
 
