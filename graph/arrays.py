@@ -14,8 +14,12 @@ _SLACK = 0.25
 
 
 def empty_state(columns: int, entities: int, rows: int, labels: int = 1) -> State:
-    """A state without any row, with room for so many of each."""
-    heads = new_heads(entities)
+    """A state without any row, with room for so many of each (for two rows and two entities at least).
+
+    An array of a single row counts as contiguous, whatever its strides: code would be compiled for it anew.
+    """
+    heads = new_heads(max(entities, 2))
+    rows = max(rows, 2)
     records = np.zeros((rows, 2 + (columns + 1) // 2), np.int64)
     return State(
         records,
