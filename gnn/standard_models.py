@@ -5,6 +5,7 @@ moment. Whatever is slow takes all frauds and a sample of the genuine rows, weig
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnn.anomaly import train_anomaly
+from gnn.growing import available_cores
 from gnn.head import Rows
 from gnn.oversampling import oversampled
 
@@ -211,12 +213,14 @@ def train_tuned_boosting(known: Known, seed: int) -> Scores:
     later = known.y[known.cut :]
     if later.any() and not later.all():
         early = _sampled(Known(known.X[: known.cut], known.y[: known.cut], known.cut), _BOOSTING_ROWS, seed)
-        best = max(
-            tried,
-            key=lambda chosen: _average_precision(
-                _boosted(chosen[0], chosen[1], early.X, early.y, early.weight, seed)(known.X[known.cut :]), later
-            ),
-        )
+
+        def precision(chosen: tuple[dict[str, Any], int]) -> float:
+            params = {**chosen[0], "num_threads": 1}  # several at a time: see `gnn.growing`
+            scores = _boosted(params, chosen[1], early.X, early.y, early.weight, seed)
+            return _average_precision(scores(known.X[known.cut :]), later)
+
+        with ThreadPoolExecutor(available_cores()) as pool:
+            best = tried[int(np.argmax(list(pool.map(precision, tried))))]
     rows = _sampled(known, _BOOSTING_ROWS, seed)
     return _boosted(best[0], best[1], rows.X, rows.y, rows.weight, seed)
 
