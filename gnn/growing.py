@@ -2,7 +2,9 @@
 
 An ensemble on a core of its own waits for nobody. The threads that LightGBM would put to one ensemble wait for each
 other several times a level: on two cores, three ensembles of 35,000 rows by 240 columns took three times as long so.
-The trees are the same either way.
+The trees are the same either way. How many threads it uses is one number for all that LightGBM does in a process, and
+whoever changes it while something grows breaks that: whatever runs beside another must ask for the same.
+(https://lightgbm.readthedocs.io/en/latest/Parameters.html#num_threads)
 """
 
 import os
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _SMOOTHING_ROUNDS: Final = 15
-_SMALL_TABLE: Final = 1_000_000
-"""Cells; below, threads wait for each other longer than they work."""
 
 
 def available_cores() -> int:
@@ -91,8 +91,6 @@ class Grower:
         import lightgbm
 
         self._settings, self._seed, self._progress = settings, seed, progress
-        cores = available_cores()
-        self._at_once = min(len(settings.column_shares), cores)
         weight = np.where(rows.y, rows.weight * fraud_factor, rows.weight)
         self._params = {
             "objective": "binary",
@@ -109,7 +107,7 @@ class Grower:
             "use_missing": True,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": 1 if rows.X.size < _SMALL_TABLE else cores // self._at_once,
+            "num_threads": 1,
             "seed": seed,
             "verbosity": -1,
         }
@@ -133,9 +131,9 @@ class Grower:
                 with lock:
                     advance(done)
 
-            with ThreadPoolExecutor(self._at_once, "growing") as pool:
+            shares = self._settings.column_shares
+            with ThreadPoolExecutor(min(len(shares), available_cores()), "growing") as pool:
                 # Those that look at most columns take longest.
-                shares = self._settings.column_shares
                 order = sorted(range(len(rounds)), key=lambda member: -shares[member])
                 tasks = {member: pool.submit(self._grow, member, rounds[member], one, stopped) for member in order}
                 try:

@@ -113,7 +113,8 @@ def _boosted(
     }
     data = lightgbm.Dataset(X, y.astype(np.float32), weight=weight / weight.mean(), params=fixed)
     booster = lightgbm.train({**fixed, **params}, data, rounds)
-    return lambda rows: np.asarray(booster.predict(rows, raw_score=True), dtype=np.float64)
+    threads = params.get("num_threads", 0)
+    return lambda rows: np.asarray(booster.predict(rows, raw_score=True, num_threads=threads), dtype=np.float64)
 
 
 Learner = Callable[[Table, NDArray[np.bool_], NDArray[np.float64], int], Scores]
