@@ -68,7 +68,7 @@ def _train(configured: "Settings", folder: Path, world: "WorldSettings", ahead: 
     err.print(f"{report.transactions.read:,} transactions read, {report.transactions.quarantined:,} quarantined")
     err.rule("3 of 4: a model of what is known")
     models = configured.var / "models"
-    with progress.stage("compiling, the first time"):
+    with progress.stage("compiling, unless that was done before"):
         ahead.wait("replay")
     result = train_bundle(
         store,

@@ -103,17 +103,18 @@ def _boosted(
 ) -> Scores:
     import lightgbm
 
-    fixed = {
+    chosen = {
         "objective": "binary",
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": 1 if X.size < _SMALL_TABLE else 0,
         "verbosity": -1,
+        **params,
     }
-    data = lightgbm.Dataset(X, y.astype(np.float32), weight=weight / weight.mean(), params=fixed)
-    booster = lightgbm.train({**fixed, **params}, data, rounds)
-    threads = params.get("num_threads", 0)
+    data = lightgbm.Dataset(X, y.astype(np.float32), weight=weight / weight.mean(), params=chosen)
+    booster = lightgbm.train(chosen, data, rounds)
+    threads = chosen["num_threads"]
     return lambda rows: np.asarray(booster.predict(rows, raw_score=True, num_threads=threads), dtype=np.float64)
 
 
