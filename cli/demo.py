@@ -9,7 +9,6 @@ from cli.console import ConsoleProgress, err, out
 from cli.paths import folder_to_write
 
 if TYPE_CHECKING:
-    from etl.simulator import WorldSettings
     from gnn.ahead import Ahead
     from graph.settings import Settings
 
@@ -33,7 +32,6 @@ def demo(
     """
     import json
 
-    from etl.simulator import WorldSettings
     from gnn.ahead import Ahead
     from graph.settings import settings
 
@@ -42,16 +40,17 @@ def demo(
         update={"store": f"sqlite:///{folder}/quipu.db", "var": folder, "port": port, "host": "127.0.0.1"}
     )
     with Ahead() as ahead:
-        _train(configured, folder, WorldSettings(users=users, days=days, seed=seed), ahead)
+        _train(configured, folder, ahead, users=users, days=days, seed=seed)
     err.rule("4 of 4: the scoring service")
     told = json.loads((folder / "world" / "truth" / "demo.json").read_text(encoding="utf-8"))
     _serve(configured, told, once=once)
 
 
-def _train(configured: "Settings", folder: Path, world: "WorldSettings", ahead: "Ahead") -> None:
+def _train(configured: "Settings", folder: Path, ahead: "Ahead", *, users: int, days: int, seed: int) -> None:
+    err.rule("1 of 4: a world of users, devices, addresses and restaurants, with fraud rings in it")
     from etl.loading import load
     from etl.mapping import read_mapping
-    from etl.simulator import simulate, write
+    from etl.simulator import WorldSettings, simulate, write
     from gnn.champion import promote
     from gnn.pipeline import train_bundle
     from gnn.policy import Costs
@@ -59,9 +58,8 @@ def _train(configured: "Settings", folder: Path, world: "WorldSettings", ahead: 
     from graph.store import open_store
 
     progress = ConsoleProgress()
-    err.rule("1 of 4: a world of users, devices, addresses and restaurants, with fraud rings in it")
     with progress.stage("simulating"):
-        write(simulate(world), folder / "world")
+        write(simulate(WorldSettings(users=users, days=days, seed=seed)), folder / "world")
     err.rule("2 of 4: its transactions and labels into the graph store")
     store = open_store(configured.store)
     report = load(read_mapping(folder / "world" / "mapping.yaml"), store, progress=progress)

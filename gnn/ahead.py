@@ -8,34 +8,37 @@ import subprocess
 import sys
 from typing import Self
 
-import numpy as np
-
-from gnn.batch_lookup import Batch, BatchLookup
-from gnn.blocks import block_plan
-from gnn.catalogue import Catalogue
-from gnn.replay import History, Replay
-from graph.index import AsOfIndex
-from graph.records import GraphSchema
-
-_SCHEMA = GraphSchema()
+# What is compiled is imported by who compiles it: the processes start while their parent imports what it needs.
 
 
 def compile_replay() -> None:
     """Compiles what replays a history, or reads it from disk."""
+    import numpy as np
+
+    from gnn.replay import History, Replay
+    from graph.records import GraphSchema
+
     one = np.zeros(1, np.int64)
     nothing = np.empty(0, np.int64)
     ids, numeric = np.full((1, 1), -1, np.int32), np.empty((1, 0))
     labels = (np.empty(0, np.int32), nothing, np.empty(0, np.bool_))
-    replay = Replay(History(_SCHEMA, one, one, one, one, ids, numeric, *labels, entities=0))
+    replay = Replay(History(GraphSchema(), one, one, one, one, ids, numeric, *labels, entities=0))
     list(replay.run(1))
 
 
 def compile_lookups() -> None:
     """Compiles what the service runs: appends, labels and look-ups of the as-of index; or reads it from disk."""
-    index = AsOfIndex(_SCHEMA)
+    from gnn.batch_lookup import Batch, BatchLookup
+    from gnn.blocks import block_plan
+    from gnn.catalogue import Catalogue
+    from graph.index import AsOfIndex
+    from graph.records import GraphSchema
+
+    schema = GraphSchema()
+    index = AsOfIndex(schema)
     index.add_label(index.append(None, 0, 0, [-1]), 0, False)
-    entities = _SCHEMA.entities
-    batch = Batch.empty(1, keyed=1, numbers=0, features=len(Catalogue.of(_SCHEMA)), blocks=len(block_plan(entities)))
+    entities = schema.entities
+    batch = Batch.empty(1, keyed=1, numbers=0, features=len(Catalogue.of(schema)), blocks=len(block_plan(entities)))
     batch.occurred_at[:], batch.amount[:], batch.append[:] = 0, 0, False
     batch.post(index.state, 0)
     BatchLookup(entities).look_up(index.state, batch)
